@@ -1,0 +1,42 @@
+"""unroll: recurrent networks for PyTorch, exact, fast, visible, and compared on your own sequences.
+
+Names below are imported when first used, so that ``import unroll`` costs nothing beyond Python itself and
+``import unroll.nn`` needs torch alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Comparison": "unroll.comparison",
+    "Forecaster": "unroll.tasks",
+    "Trace": "unroll.inspect",
+    "UnrollError": "unroll.errors",
+    "compare": "unroll.comparison",
+    "trace": "unroll.inspect",
+}
+_PACKAGES = ("comparison", "data", "inspect", "kernels", "models", "nn", "report", "tasks", "train")
+
+__all__ = ["__version__", *_HOME, *_PACKAGES]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from unroll.comparison import Comparison, compare
+    from unroll.errors import UnrollError
+    from unroll.inspect import Trace, trace
+    from unroll.tasks import Forecaster
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in _PACKAGES:
+        return importlib.import_module(f"unroll.{name}")
+    raise AttributeError(f"module 'unroll' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

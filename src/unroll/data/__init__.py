@@ -1,0 +1,1 @@
+"""unroll.data: readers, splits, scaling, windows and data sets."""

@@ -1,0 +1,14 @@
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "cpu.h"
+
+namespace nb = nanobind;
+
+NB_MODULE(_native, m) {
+    m.doc() = "unroll's C++ core";
+    m.def("instruction_sets", &unroll::instruction_sets,
+          "Vector instruction sets this machine offers, widest first; always ends with 'portable'.");
+    m.def("compiler", &unroll::compiler, "The compiler that built this module.");
+}
