@@ -21,7 +21,7 @@ _HOME = {
 }
 _PACKAGES = ("comparison", "data", "inspect", "kernels", "models", "nn", "report", "tasks", "train")
 
-__all__ = ["__version__", *_HOME, *_PACKAGES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME, *_PACKAGES]
 
 if TYPE_CHECKING:
     from unroll.comparison import Comparison, compare

@@ -1,0 +1,111 @@
+"""Everything a recurrent layer computes, step by step, without changing what it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from unroll.errors import ConfigError
+from unroll.kernels import StepLike, reference
+from unroll.nn import Call, Recurrent, watching
+
+
+class LayerTrace(NamedTuple):
+    """One layer in one direction.
+
+    Attributes:
+        signals: gates and other inner values by name, each (batch, T, units).
+        states: the state after each step by name, each (batch, T, units).
+        mask: (batch, T), True where a sequence is still running; values elsewhere mean nothing.
+        keep_gate: which signal keeps the old state, or None.
+    """
+
+    signals: Mapping[str, Tensor]
+    states: Mapping[str, Tensor]
+    mask: Tensor
+    keep_gate: str | None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What ``trace`` returns: the module's own output, and a ``LayerTrace`` by name.
+
+    Names are ``"l0"``, ``"l0_reverse"``, … with the path of the recurrent layer in front when it is a part
+    of a larger module: ``"encoder.l0"``.
+    """
+
+    output: Any
+    layers: Mapping[str, LayerTrace]
+
+    def __getitem__(self, name: str) -> LayerTrace:
+        if name not in self.layers:
+            raise KeyError(f"no layer {name!r} in this trace; it has {', '.join(self.layers)}")
+        return self.layers[name]
+
+
+def trace(module: nn.Module, *inputs: Any, **keywords: Any) -> Trace:
+    """Call ``module`` and keep every gate and state of the unroll layers inside it.
+
+    The output is what ``module(*inputs, **keywords)`` gives, to the bit, with its graph. Gates and states are
+    recovered afterwards from each layer's own input by the reference loop, detached.
+
+    Raises:
+        ConfigError: nothing in ``module`` is an unroll layer, or none was called.
+
+    Example::
+
+        >>> layer = unroll.nn.LSTM(3, 4, batch_first=True)
+        >>> t = unroll.trace(layer, torch.randn(2, 5, 3))
+        >>> t["l0"].signals["f"].shape, t["l0"].states["c"].shape
+        (torch.Size([2, 5, 4]), torch.Size([2, 5, 4]))
+    """
+    calls: list[Call] = []
+    with watching(calls.append):
+        output = module(*inputs, **keywords)
+    if not calls:
+        raise ConfigError(
+            f"{type(module).__name__} ran no recurrent layer of unroll",
+            expected="an unroll.nn layer inside it",
+        )
+    paths = {id(part): name for name, part in module.named_modules() if isinstance(part, Recurrent)}
+    layers: dict[str, LayerTrace] = {}
+    for call in calls:
+        layers[_name(paths.get(id(call.owner), ""), call, layers)] = _replay(call)
+    return Trace(output, layers)
+
+
+def _name(path: str, call: Call, taken: Mapping[str, Any]) -> str:
+    name = (f"{path}." if path else "") + f"l{call.layer}" + ("_reverse" if call.direction else "")
+    if name not in taken:
+        return name
+    again = 2
+    while f"{name}#{again}" in taken:
+        again += 1
+    return f"{name}#{again}"
+
+
+@torch.no_grad()
+def _replay(call: Call) -> LayerTrace:
+    T, B = call.x.shape[:2]
+    signals: dict[str, dict[int, Tensor]] = {}
+    states: dict[str, dict[int, Tensor]] = {}
+
+    def keep(t: int, step: StepLike) -> None:
+        for name, value in step.signals.items():
+            signals.setdefault(name, {})[t] = value
+        for name, value in zip(step.state._fields, step.state):
+            states.setdefault(name, {})[t] = value
+
+    reference.run(call.cell, call.x, call.state, lengths=call.lengths, reverse=call.direction == 1, watch=keep)
+    t = torch.arange(T, device=call.x.device)
+    lengths = call.lengths if call.lengths is not None else torch.full((B,), T, device=call.x.device)
+    mask = t < lengths.unsqueeze(1)
+    return LayerTrace(_stacked(signals), _stacked(states), mask, call.cell.keep_gate)
+
+
+def _stacked(values: dict[str, dict[int, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([by_t[t] for t in sorted(by_t)], dim=1) for name, by_t in values.items()}

@@ -1,0 +1,95 @@
+"""What runs a recurrence: torch's fused operators where they compute the same thing, else the step loop.
+
+``use("reference")`` forces a backend, for tests and measurements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from torch import Tensor
+
+from unroll.errors import ConfigError, did_you_mean
+from unroll.kernels import ragged, reference, torch_op
+from unroll.kernels.operator import Operator, Recurrence, State, StepLike, map_state
+
+BACKENDS = ("auto", "torch", "reference")
+_forced: ContextVar[str] = ContextVar("unroll_backend", default="auto")
+
+__all__ = [
+    "BACKENDS",
+    "Operator",
+    "Recurrence",
+    "State",
+    "StepLike",
+    "backend",
+    "fused",
+    "map_state",
+    "reference",
+    "run",
+    "torch_op",
+    "use",
+]
+
+
+@contextmanager
+def use(name: str) -> Iterator[None]:
+    """Force a backend inside the ``with`` block.
+
+    ``"auto"`` chooses, ``"torch"`` insists on torch's operator and raises where there is none,
+    ``"reference"`` loops over ``step``.
+    """
+    if name not in BACKENDS:
+        raise ConfigError(
+            f"unknown backend {name!r}.{did_you_mean(name, BACKENDS)}",
+            expected=f"one of {', '.join(BACKENDS)}",
+        )
+    token = _forced.set(name)
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def backend() -> str:
+    """The backend in force: "auto" unless ``use`` says otherwise."""
+    return _forced.get()
+
+
+def fused(cell: Recurrence) -> Operator | None:
+    """The torch operator to run ``cell`` with, or None for the step loop."""
+    forced = _forced.get()
+    if forced == "reference":
+        return None
+    operator = cell.operator()
+    if operator is None and forced == "torch":
+        raise ConfigError(
+            f"torch has no operator for {type(cell).__name__}",
+            fix="Use the backend 'auto' or 'reference' for it",
+        )
+    return operator
+
+
+def run(
+    cell: Recurrence, x: Tensor, state: Any, *, lengths: Tensor | None, reverse: bool, output_size: int
+) -> tuple[Tensor, Any]:
+    """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``."""
+    operator = fused(cell)
+    if operator is None or x.shape[0] == 0 or x.shape[1] == 0:
+        return reference.run(cell, x, state, lengths=lengths, reverse=reverse)
+
+    def full(part: Tensor, leaves: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        output, final = torch_op.run([operator], part, [leaf.unsqueeze(0) for leaf in leaves])
+        return output, tuple(leaf.squeeze(0) for leaf in final)
+
+    if lengths is not None:
+        output, final = ragged.run(full, x, list(state), lengths, reverse=reverse, output_size=output_size)
+    elif reverse:
+        output, final = full(x.flip(0), list(state))
+        output = output.flip(0)
+    else:
+        output, final = full(x, list(state))
+    return output, type(state)(*final)

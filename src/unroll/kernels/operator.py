@@ -1,0 +1,53 @@
+"""What a kernel needs to know of one layer in one direction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+
+State = tuple[Tensor, ...]
+"""A NamedTuple of tensors, each ``(batch, …)``."""
+
+
+class Operator(NamedTuple):
+    """A torch operator that computes the same recurrence, with its weights in torch's order.
+
+    ``weights``: ``(w_ih, w_hh[, b_ih, b_hh][, w_hr])``.
+    """
+
+    name: str
+    weights: tuple[Tensor, ...]
+    has_biases: bool
+
+
+class Recurrence(Protocol):
+    """What every backend runs: one step, and the operator that equals it where there is one."""
+
+    def step(self, x: Tensor, state: Any, /) -> StepLike: ...
+
+    def operator(self) -> Operator | None: ...
+
+
+class StepLike(Protocol):
+    @property
+    def output(self) -> Tensor: ...
+
+    @property
+    def state(self) -> Any: ...
+
+    @property
+    def signals(self) -> Mapping[str, Tensor]: ...
+
+
+def map_state(function: Any, *states: Any) -> Any:
+    """Apply ``function`` leaf by leaf; the result has the type of the first state."""
+    first = states[0]
+    leaves = [function(*leaf) for leaf in zip(*states, strict=True)]
+    return type(first)(*leaves) if hasattr(first, "_fields") else tuple(leaves)
+
+
+def rows(mask: Tensor, leaf: Tensor) -> Tensor:
+    """``mask`` (batch,) shaped to select rows of ``leaf`` (batch, …)."""
+    return mask.view(-1, *[1] * (leaf.dim() - 1))

@@ -1,0 +1,36 @@
+"""Recurrent layers: the contract, the cells, and drop-ins for torch's RNN, LSTM and GRU. Needs torch alone."""
+
+from unroll.nn.cell import Cell, Step
+from unroll.nn.cells import (
+    CELLS,
+    CellEntry,
+    GRUCell,
+    GRUState,
+    LSTMCell,
+    LSTMState,
+    RNNCell,
+    RNNState,
+    cell_entry,
+)
+from unroll.nn.classic import GRU, LSTM, RNN
+from unroll.nn.recurrent import Call, Recurrent, watching
+
+__all__ = [
+    "CELLS",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Call",
+    "Cell",
+    "CellEntry",
+    "GRUCell",
+    "GRUState",
+    "LSTMCell",
+    "LSTMState",
+    "RNNCell",
+    "RNNState",
+    "Recurrent",
+    "Step",
+    "cell_entry",
+    "watching",
+]

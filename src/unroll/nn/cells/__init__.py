@@ -1,0 +1,76 @@
+"""The cells. A new one is a file here and a line in ``_entries``: tests, comparison, trace and report follow."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from unroll.errors import ConfigError, did_you_mean
+from unroll.nn.cell import Cell
+from unroll.nn.cells.gru import GRUCell, GRUState
+from unroll.nn.cells.lstm import LSTMCell, LSTMState
+from unroll.nn.cells.rnn import RNNCell, RNNState
+
+__all__ = [
+    "CELLS",
+    "CellEntry",
+    "GRUCell",
+    "GRUState",
+    "LSTMCell",
+    "LSTMState",
+    "RNNCell",
+    "RNNState",
+    "cell_entry",
+]
+
+
+class CellEntry(NamedTuple):
+    """A cell by name. ``make(input_size, hidden_size)`` builds it; ``label`` is how tables write it."""
+
+    name: str
+    label: str
+    make: Callable[[int, int], Cell]
+
+
+_entries = (
+    CellEntry("rnn", "RNN", RNNCell),
+    CellEntry("rnn_relu", "RNN relu", partial(RNNCell, nonlinearity="relu")),
+    CellEntry("lstm", "LSTM", LSTMCell),
+    CellEntry("gru", "GRU", GRUCell),
+    CellEntry("gru_reset_before", "GRU (reset before)", partial(GRUCell, reset="before")),
+)
+
+CELLS: dict[str, CellEntry] = {entry.name: entry for entry in _entries}
+
+
+def cell_entry(name: str) -> CellEntry:
+    """The registered cell ``name``, or the one that ``"package.module:Class"`` names.
+
+    Raises:
+        ConfigError: no such cell, or it cannot be imported.
+    """
+    if name in CELLS:
+        return CELLS[name]
+    if ":" in name:
+        return _imported(name)
+    raise ConfigError(
+        f"unknown cell '{name}'.{did_you_mean(name, CELLS)}",
+        expected=f"one of {', '.join(CELLS)}",
+        fix="A cell of your own is given as package.module:Class",
+    )
+
+
+def _imported(name: str) -> CellEntry:
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"cannot import the cell '{name}': {error}",
+            expected="package.module:Class, importable from where the command runs",
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Cell)):
+        raise ConfigError(f"'{name}' is not a cell", expected="a subclass of unroll.nn.Cell")
+    return CellEntry(name, attribute.removesuffix("Cell"), found)
