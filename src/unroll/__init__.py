@@ -16,7 +16,7 @@ _HOME = {
     "Forecaster": "unroll.tasks",
     "Trace": "unroll.inspect",
     "UnrollError": "unroll.errors",
-    "compare": "unroll.comparison",
+    "compare": "unroll.api",
     "trace": "unroll.inspect",
 }
 _PACKAGES = ("comparison", "data", "inspect", "kernels", "models", "nn", "report", "tasks", "train")
@@ -24,7 +24,8 @@ _PACKAGES = ("comparison", "data", "inspect", "kernels", "models", "nn", "report
 __all__ = ["__version__", *_HOME, *_PACKAGES]
 
 if TYPE_CHECKING:
-    from unroll.comparison import Comparison, compare
+    from unroll.api import compare
+    from unroll.comparison import Comparison
     from unroll.errors import UnrollError
     from unroll.inspect import Trace, trace
     from unroll.tasks import Forecaster

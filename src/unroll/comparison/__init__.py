@@ -1,1 +1,8 @@
+"""Plan of trials, the engine that runs them, statistics, recommendation."""
 
+from unroll.comparison.engine import Progress
+from unroll.comparison.plan import CompareOptions
+from unroll.comparison.run import Comparison, run_comparison
+from unroll.comparison.single import run_training
+
+__all__ = ["CompareOptions", "Comparison", "Progress", "run_comparison", "run_training"]

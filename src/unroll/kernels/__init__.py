@@ -30,6 +30,7 @@ __all__ = [
     "map_state",
     "reference",
     "run",
+    "step",
     "torch_op",
     "use",
 ]
@@ -71,6 +72,16 @@ def fused(cell: Recurrence) -> Operator | None:
             fix="Use the backend 'auto' or 'reference' for it",
         )
     return operator
+
+
+def step(cell: Recurrence, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+    """One step of one layer: output and new state, with torch's cell operator where it computes the same."""
+    operator = fused(cell)
+    leaves = torch_op.cell_step(operator, x, state) if operator is not None else None
+    if leaves is None:
+        taken = cell.step(x, state)
+        return taken.output, taken.state
+    return leaves[0], type(state)(*leaves)
 
 
 def run(

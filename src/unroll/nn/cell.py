@@ -89,9 +89,7 @@ class Cell(nn.Module):
         x = x if batched else x.unsqueeze(0)
         blank = self.initial_state(x.shape[0], device=x.device, dtype=x.dtype)
         state = blank if hx is None else self._given_state(hx, blank, batched)
-        operator = kernels.fused(self)
-        fast = kernels.torch_op.cell_step(operator, x, state) if operator else None
-        leaves = tuple(fast if fast is not None else self.step(x, state).state)
+        leaves = tuple(kernels.step(self, x, state)[1])
         if not batched:
             leaves = tuple(leaf.squeeze(0) for leaf in leaves)
         return leaves[0] if len(leaves) == 1 else leaves

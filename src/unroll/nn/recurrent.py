@@ -159,9 +159,8 @@ class Recurrent(nn.Module):
         states = self.initial_state(x.shape[0], device=x.device, dtype=x.dtype) if state is None else state
         final = []
         for layer, before in enumerate(states):
-            step = self.cell_at(layer).step(x, before)
-            x = step.output
-            final.append(step.state)
+            x, after = kernels.step(self.cell_at(layer), x, before)
+            final.append(after)
             if layer < self.num_layers - 1:
                 x = F.dropout(x, self.dropout, self.training)
         return x, tuple(final)

@@ -1,0 +1,165 @@
+"""``unroll.compare`` and ``unroll.train``: whole jobs from Python, report included. The commands call these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from unroll.comparison import CompareOptions, Comparison, Progress, run_comparison, run_training
+from unroll.comparison.plan import CELLS, LEARNING_RATES
+from unroll.report import write_report
+from unroll.tasks import (
+    DataOptions,
+    ForecastOptions,
+    ForecastTask,
+    NetworkOptions,
+    duration,
+    names,
+    stem,
+)
+from unroll.train import FitSettings
+
+_T = TypeVar("_T")
+
+
+def compare(
+    data: Any,
+    *,
+    target: str | Sequence[str] = (),
+    horizon: int | None = None,
+    input: int | None = None,
+    season: int | None = None,
+    split: str = ForecastOptions.split,
+    features: str | Sequence[str] = (),
+    time: str | None = None,
+    group: str | None = None,
+    delimiter: str | None = None,
+    layout: str = "long",
+    na: str | Sequence[str] = (),
+    missing: str = "error",
+    sort: bool = False,
+    drop_bad_rows: bool = False,
+    skip_bad_series: bool = False,
+    cells: str | Sequence[str] = CELLS,
+    hidden: int = 64,
+    layers: int = 1,
+    dropout: float = 0.0,
+    match: str = "hidden",
+    lrs: Sequence[float] = LEARNING_RATES,
+    seeds: int = 3,
+    budget: float | str | None = None,
+    workers: int | None = None,
+    loss: str = "mse",
+    epochs: int = FitSettings.epochs,
+    patience: int = FitSettings.patience,
+    batch_size: int = FitSettings.batch_size,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    on_ready: Callable[[ForecastTask], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Comparison:
+    """Train ``cells`` and the baselines on ``data``, say which to use, and write a report.
+
+    Args:
+        data: path to CSV, TSV or Parquet, the name of a data set, or any dataframe.
+        target: column or columns to forecast; ``"all"`` for every numeric one.
+        horizon, input: steps ahead and steps of history; chosen from the training data if not given.
+        season: steps per season; detected in the training data if not given.
+        split: three fractions, three row counts, or ``"rest,48,48"``.
+        features: columns the networks may also read the history of.
+        missing: ``"error"``, or ``"carry"`` to accept missing values and gaps.
+        cells: registered names, or ``package.module:Class``.
+        match: ``"hidden"`` for equal width, ``"params"`` for about equal parameters.
+        lrs: learning rates searched per cell, on validation.
+        budget: seconds, or text as ``"2m"``, that bound all training together.
+        out: run folder, ``runs/<name of the data>`` if not given. Called again on the same folder, a comparison
+            continues with what is missing.
+
+    The rest are the options of ``unroll compare --help``.
+
+    Raises:
+        DataError, ConfigError, RunError: what to change is in the message.
+
+    Example::
+
+        >>> found = unroll.compare("co2", target="co2", horizon=12, missing="carry")
+        >>> found.recommended, found.report
+    """
+    given = dict(locals())
+    found = run_comparison(
+        data,
+        _pick(DataOptions, given, targets=names(target), features=names(features), na=names(na)),
+        _pick(ForecastOptions, given),
+        _pick(CompareOptions, given, cells=names(cells), lrs=tuple(lrs), budget=duration(budget)),
+        _pick(FitSettings, given),
+        Path(out) if out is not None else Path("runs") / stem(data),
+        overwrite=overwrite,
+        on_ready=on_ready,
+        on_progress=on_progress,
+    )
+    write_report(found.result, found.report)
+    return found
+
+
+def train(
+    data: Any,
+    *,
+    target: str | Sequence[str] = (),
+    cell: str = "gru",
+    hidden: int = 64,
+    layers: int = 1,
+    dropout: float = 0.0,
+    horizon: int | None = None,
+    input: int | None = None,
+    season: int | None = None,
+    split: str = ForecastOptions.split,
+    features: str | Sequence[str] = (),
+    time: str | None = None,
+    group: str | None = None,
+    delimiter: str | None = None,
+    layout: str = "long",
+    na: str | Sequence[str] = (),
+    missing: str = "error",
+    sort: bool = False,
+    drop_bad_rows: bool = False,
+    skip_bad_series: bool = False,
+    loss: str = "mse",
+    lr: float = FitSettings.lr,
+    seed: int = 0,
+    epochs: int = FitSettings.epochs,
+    patience: int = FitSettings.patience,
+    batch_size: int = FitSettings.batch_size,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    on_ready: Callable[[ForecastTask], None] | None = None,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+) -> Comparison:
+    """Train one network on ``data``, score it beside the baselines, and write a report.
+
+    Arguments as in ``compare``, and ``cell``, ``lr`` and ``seed`` for the one network. ``Forecaster.load(out)``
+    gives the trained forecaster.
+
+    Raises:
+        DataError, ConfigError, RunError: what to change is in the message.
+    """
+    given = dict(locals())
+    found = run_training(
+        data,
+        _pick(DataOptions, given, targets=names(target), features=names(features), na=names(na)),
+        _pick(ForecastOptions, given),
+        _pick(NetworkOptions, given),
+        _pick(FitSettings, given),
+        Path(out) if out is not None else Path("runs") / f"{stem(data)}-{cell.rpartition(':')[2]}",
+        overwrite=overwrite,
+        on_ready=on_ready,
+        on_epoch=on_epoch,
+    )
+    write_report(found.result, found.report)
+    return found
+
+
+def _pick(kind: type[_T], given: dict[str, Any], **fixed: Any) -> _T:
+    """Build an options dataclass from the arguments that bear its fields' names."""
+    fields = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    return kind(**{name: given[name] for name in fields if name in given} | fixed)

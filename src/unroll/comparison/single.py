@@ -1,0 +1,98 @@
+"""One network with the figures of a comparison beside it: baselines, intervals, a look inside."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from unroll.comparison.inside import look_inside, step_microseconds
+from unroll.comparison.result import Measured, assemble, examples
+from unroll.comparison.run import Comparison, curve
+from unroll.errors import RunError
+from unroll.machine import cores, machine, peak_memory_mb, versions
+from unroll.tasks import (
+    DataOptions,
+    Forecaster,
+    ForecastOptions,
+    ForecastTask,
+    NetworkOptions,
+    prepare,
+)
+from unroll.train import FitSettings, RunFolder
+
+
+def run_training(
+    source: Any,
+    data: DataOptions,
+    forecast: ForecastOptions,
+    network: NetworkOptions,
+    settings: FitSettings,
+    folder: Path,
+    *,
+    overwrite: bool = False,
+    on_ready: Callable[[ForecastTask], None] | None = None,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+) -> Comparison:
+    """Train ``network`` in ``folder``, continuing what is there, and score it beside the baselines.
+
+    Raises:
+        DataError, ConfigError: before anything is trained.
+        RunError: ``folder`` holds another run or cannot be written, or training diverged at once.
+    """
+    started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
+    task = prepare(source, data, forecast)
+    forecaster = Forecaster.from_options(network, forecast, settings, data)
+    forecaster.source = str(source) if isinstance(source, (str, Path)) else "dataframe"
+    run = RunFolder.open_for(folder, forecaster.config(), overwrite=overwrite)
+    if run.has_result():
+        return Comparison(run.read_json("result.json"), run.path)
+    if on_ready is not None:
+        on_ready(task)
+    forecaster.fit_prepared(task, source, folder, progress=on_epoch)
+    assert forecaster.network is not None
+    assert forecaster.result is not None
+    fitted = forecaster.result
+    if fitted.best_epoch == 0:
+        raise RunError("training diverged in its first epoch", fix=f"Give a lower --lr than {settings.lr:g}")
+    errors = task.errors(forecaster.network)
+    seed = {
+        "seed": settings.seed,
+        "scores": errors.scores(),
+        "scaled": errors.scaled(),
+        "epochs": fitted.epochs,
+        "best_epoch": fitted.best_epoch,
+        "train_seconds": fitted.train_seconds,
+        "stopped": fitted.stopped,
+        "parameters": sum(p.numel() for p in forecaster.network.parameters()),
+        "peak_memory_mb": peak_memory_mb(),
+    }
+    measured = Measured(
+        network=network,
+        trial="",
+        lr=settings.lr,
+        search=[],
+        seeds=[seed],
+        errors=[errors],
+        curves=[curve(run, settings.seed)],
+        inside=look_inside(task, network, forecaster.network, settings.seed),
+        step_microseconds=step_microseconds(forecaster.network),
+    )
+    trained = forecaster.network
+    result = assemble(
+        task, [measured], [], name=run.path.name, match="hidden", examples=examples(task, [measured], lambda m: trained)
+    )
+    result["repeat"] = {
+        "command": f"unroll train --config {run.config_file}",
+        "config": forecaster.config(),
+        "seeds": [settings.seed],
+        "versions": versions(),
+        "machine": machine() | {"workers": 1, "threads_per_worker": cores()},
+        "started": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seconds": round(time.monotonic() - clock, 1),
+        "budget_seconds": None,
+    }
+    run.write_json("result.json", result)
+    return Comparison(result, run.path)

@@ -1,0 +1,105 @@
+"""Intervals for scores: a paired bootstrap over blocks of test windows and over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from unroll.tasks import WindowErrors, scores_of
+
+REPLICATES = 2000
+FEWEST_BLOCKS = 3
+"""With fewer blocks a resample says nothing, and no interval is given."""
+
+
+class Interval(NamedTuple):
+    """A figure with its 95 % interval; ``low`` and ``high`` are None where the data cannot give one."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+    def overlaps(self, other: Interval) -> bool:
+        """Whether the two share a value; an unknown interval overlaps everything."""
+        if self.low is None or self.high is None or other.low is None or other.high is None:
+            return True
+        return self.low <= other.high and other.low <= self.high
+
+
+class Resampler:
+    """The same resampled test windows for every forecaster, so that differences are paired.
+
+    Windows that start one step apart share most of their targets, so whole blocks of consecutive windows are
+    drawn (Künsch 1989): one horizon long, or an eighth of a series' windows where that is shorter. Seeds are drawn
+    with replacement as well.
+    """
+
+    def __init__(self, windows: WindowErrors, horizon: int, *, replicates: int = REPLICATES) -> None:
+        self._block = _blocks(windows, horizon)
+        self.blocks = int(self._block.max()) + 1 if len(self._block) else 0
+        rng = np.random.default_rng(0)
+        draws = rng.integers(0, max(1, self.blocks), size=(replicates, self.blocks))
+        self._counts = np.stack([np.bincount(d, minlength=self.blocks) for d in draws]).astype(np.float64)
+        self._replicates = replicates
+
+    def replicates(self, seeds: Sequence[WindowErrors], metric: str, *, stream: int = 0) -> np.ndarray:
+        """(replicates,) of the mean over seeds of ``metric``; ``stream`` makes one forecaster's draws of seeds
+        independent of another's."""
+        per_seed = np.stack([self._one(errors, metric) for errors in seeds])
+        rng = np.random.default_rng([1, stream])
+        picked = rng.integers(0, len(seeds), size=(len(seeds), self._replicates))
+        return np.asarray(np.take_along_axis(per_seed, picked, axis=0).mean(axis=0))
+
+    def interval(self, seeds: Sequence[WindowErrors], metric: str, *, stream: int = 0) -> Interval:
+        """The mean over seeds of ``metric`` on all windows, with its percentile interval."""
+        values = [errors.scores()[metric] for errors in seeds]
+        known = [v for v in values if v is not None]
+        if len(known) < len(values) or not known:
+            return Interval(None, None, None)
+        mean = float(np.mean(known))
+        if self.blocks < FEWEST_BLOCKS:
+            return Interval(mean, None, None)
+        low, high = np.nanquantile(self.replicates(seeds, metric, stream=stream), [0.025, 0.975])
+        return Interval(mean, float(low), float(high))
+
+    def gain(
+        self, seeds: Sequence[WindowErrors], other: Sequence[WindowErrors], metric: str, *, streams: tuple[int, int]
+    ) -> Interval:
+        """By what share of ``other``'s score ``seeds`` score lower: (other - own) / other, paired."""
+        own = self.interval(seeds, metric, stream=streams[0]).mean
+        theirs = self.interval(other, metric, stream=streams[1]).mean
+        if own is None or theirs is None or theirs == 0:
+            return Interval(None, None, None)
+        mean = (theirs - own) / theirs
+        if self.blocks < FEWEST_BLOCKS:
+            return Interval(mean, None, None)
+        a = self.replicates(seeds, metric, stream=streams[0])
+        b = self.replicates(other, metric, stream=streams[1])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low, high = np.nanquantile((b - a) / b, [0.025, 0.975])
+        return Interval(mean, float(low), float(high))
+
+    def _one(self, errors: WindowErrors, metric: str) -> np.ndarray:
+        totals = {
+            name: self._counts @ np.bincount(self._block, weights=column, minlength=self.blocks)
+            for name, column in errors.columns().items()
+        }
+        rows = [scores_of({name: total[r] for name, total in totals.items()})[metric] for r in range(self._replicates)]
+        return np.array([np.nan if v is None else v for v in rows])
+
+
+def _blocks(windows: WindowErrors, horizon: int) -> np.ndarray:
+    """The block number of every window: runs of consecutive windows of one series."""
+    number = np.zeros(len(windows.series), dtype=np.int64)
+    used = 0
+    for index in np.unique(windows.series):
+        rows = np.flatnonzero(windows.series == index)
+        rows = rows[np.argsort(windows.origins[rows], kind="stable")]
+        length = max(1, min(horizon, len(rows) // 8))
+        count = max(1, len(rows) // length)
+        # The last block takes what is left over, so that none is shorter than the rest.
+        number[rows] = used + np.minimum(np.arange(len(rows)) // length, count - 1)
+        used += count
+    return number

@@ -1,0 +1,82 @@
+"""A worker process: ``python -m unroll.comparison.worker``, driven over its standard streams.
+
+It reads one pickled setup from its parent, then one pickled request at a time, and answers in JSON lines. Where
+the system can fork, every trial runs in a child of its own: modules are loaded once, peak memory is the
+trial's own, and a trial that dies takes nothing with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+
+def main() -> int:
+    """Serve requests until the parent closes the pipe."""
+    stream, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
+    # Whatever a library prints must not be taken for an answer.
+    os.dup2(2, 1)
+    from unroll.comparison.trial import run_trial  # noqa: F401  (loaded before the fork)
+
+    setup = _read(stream)
+    while setup is not None and (request := _read(stream)) is not None:
+        _say(answers, {"event": "end", "status": _in_child(setup, request, answers)})
+    return 0
+
+
+def _in_child(setup: dict[str, Any], request: dict[str, Any], answers: BinaryIO) -> int:
+    if not hasattr(os, "fork"):
+        return _run(setup, request, answers)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = _run(setup, request, answers)
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _run(setup: dict[str, Any], request: dict[str, Any], answers: BinaryIO) -> int:
+    import torch
+
+    from unroll.comparison.trial import run_trial
+    from unroll.errors import UnrollError
+
+    torch.set_num_threads(setup["threads"])
+    try:
+        run_trial(
+            setup["task"],
+            request["trial"],
+            setup["settings"],
+            Path(request["folder"]),
+            max_seconds=request["max_seconds"],
+            progress=lambda record: _say(answers, {"event": "epoch", "epoch": record["epoch"]}),
+        )
+    except BrokenPipeError:
+        return 1
+    except (UnrollError, RuntimeError, MemoryError, ValueError, OSError) as error:
+        kind = "unroll" if isinstance(error, UnrollError) else type(error).__name__
+        _say(answers, {"event": "failed", "kind": kind, "why": str(error) or type(error).__name__})
+        return 1
+    return 0
+
+
+def _read(stream: BinaryIO) -> Any:
+    try:
+        return pickle.load(stream)
+    except EOFError:
+        return None
+
+
+def _say(answers: BinaryIO, message: dict[str, Any]) -> None:
+    answers.write(json.dumps(message).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,317 @@
+"""Forecasting: numeric series in, the next ``horizon`` steps of the targets out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unroll.data import (
+    Frequency,
+    Ranges,
+    Scaler,
+    Series,
+    SeriesSet,
+    Windows,
+    data_record,
+    detect_season,
+    drop_short,
+    fit_lengths,
+    parse_split,
+    ranges_of,
+    read_table,
+    reject_constant,
+    to_series,
+)
+from unroll.errors import ConfigError
+from unroll.models import DirectForecast
+from unroll.nn import Recurrent, cell_entry
+from unroll.tasks.baselines import Baseline, LastValue, RidgeAR, SeasonalNaive
+from unroll.tasks.options import located
+from unroll.tasks.scores import WindowErrors, seasonal_scale, window_errors
+from unroll.train import seed_everything
+
+VALIDATION_WINDOWS = 4_000
+"""Early stopping looks at no more than this many validation windows, evenly spaced."""
+CHUNK = 512
+"""Windows per forward pass when nothing is learned."""
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """How the data is read; each is the command-line option of the same name."""
+
+    targets: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    time: str | None = None
+    group: str | None = None
+    delimiter: str | None = None
+    layout: str = "long"
+    na: tuple[str, ...] = ()
+    missing: str = "error"
+    sort: bool = False
+    drop_bad_rows: bool = False
+    skip_bad_series: bool = False
+
+
+@dataclass(frozen=True)
+class ForecastOptions:
+    """What is forecast: ``horizon`` steps ahead from ``input`` steps; None is chosen from the training data."""
+
+    horizon: int | None = None
+    input: int | None = None
+    season: int | None = None
+    split: str = "0.7,0.15,0.15"
+    loss: str = "mse"
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """One network: ``cell`` by its registered name."""
+
+    cell: str = "gru"
+    hidden: int = 64
+    layers: int = 1
+    dropout: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """As tables write it: "GRU 64", "LSTM 64x2"."""
+        return f"{cell_entry(self.cell).label} {self.hidden}" + (f"x{self.layers}" if self.layers > 1 else "")
+
+
+@dataclass(frozen=True, eq=False)
+class ForecastTask:
+    """Data ready to learn from: split, scaled and windowed. Build it with ``prepare``."""
+
+    series_set: SeriesSet
+    ranges: dict[str, Ranges]
+    scaler: Scaler
+    windows: Windows
+    season: int | None
+    season_source: str
+    loss: str
+    mase_scales: Mapping[str, np.ndarray]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.series_set.notes
+
+    @property
+    def horizon(self) -> int:
+        return self.windows.horizon
+
+    @property
+    def input(self) -> int:
+        return self.windows.input_length
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return self.series_set.targets
+
+    def network(self, options: NetworkOptions, seed: int) -> DirectForecast:
+        """A new network, its weights drawn from ``seed``."""
+        seed_everything(seed)
+        return build_network(options, len(self.series_set.channels), len(self.targets), self.horizon)
+
+    def parameters(self, options: NetworkOptions) -> int:
+        """How many numbers such a network learns."""
+        with torch.device("meta"):
+            network = build_network(options, len(self.series_set.channels), len(self.targets), self.horizon)
+        return sum(p.numel() for p in network.parameters())
+
+    def baselines(self) -> tuple[list[Baseline], list[str]]:
+        """The baselines, fitted, and why any is absent."""
+        found: list[Baseline] = []
+        absent = []
+        try:
+            found.append(RidgeAR(self.windows))
+        except ValueError as error:
+            absent.append(f"ridge AR: {error}")
+        if self.season is not None:
+            found.append(SeasonalNaive(self.season))
+        else:
+            absent.append("seasonal naive: no season given, and none found in the training data")
+        return [*found, LastValue()], absent
+
+    def forecast(self, forecaster: nn.Module | Baseline, part: str, indices: np.ndarray | None = None) -> np.ndarray:
+        """Forecasts (windows, horizon, targets) in original units for windows of ``part``."""
+        indices = np.arange(self.windows.count(part)) if indices is None else indices
+        pieces = [
+            self._chunk(forecaster, part, indices[begin : begin + CHUNK]) for begin in range(0, len(indices), CHUNK)
+        ]
+        mean, deviation = self._scale_of(part, indices)
+        return np.concatenate(pieces) * deviation[:, None, :] + mean[:, None, :]
+
+    def errors(self, forecaster: nn.Module | Baseline, part: str = "test") -> WindowErrors:
+        """Score every window of ``part``. Raises LeakageError if anything was fitted on what is scored."""
+        indices = np.arange(self.windows.count(part))
+        truth = self.windows.targets_original(part, indices)
+        _, deviation = self._scale_of(part, indices)
+        unknown = np.full(len(self.targets), np.nan)
+        scales = np.stack([self.mase_scales.get(s.name, unknown) for s in self.series_set.series])
+        return window_errors(
+            truth.values,
+            self.forecast(forecaster, part),
+            mase_scale=scales[truth.series],
+            deviation=deviation,
+            series=truth.series,
+            origins=truth.origins,
+        )
+
+    def record(self) -> dict[str, Any]:
+        """What ``data.json`` holds."""
+        return data_record(self.series_set, self.ranges, self.scaler, self.windows, self.season) | {
+            "season_source": self.season_source,
+            "mase_scale": {
+                name: [float(v) if np.isfinite(v) else None for v in scale] for name, scale in self.mase_scales.items()
+            },
+        }
+
+    def _chunk(self, forecaster: nn.Module | Baseline, part: str, indices: np.ndarray) -> np.ndarray:
+        if not isinstance(forecaster, nn.Module):
+            return forecaster.forecast(self.windows, part, indices)
+        batch = self.windows.batch(part, indices)
+        device = next(forecaster.parameters()).device
+        with torch.no_grad():
+            scaled = forecaster(batch.x.to(device), batch.last.to(device))
+        return np.asarray(scaled.double().cpu().numpy())
+
+    def _scale_of(self, part: str, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation (windows, targets) of each window's series."""
+        series = self.windows.origins(part)[0][indices]
+        fits = [self.scaler.fits[s.name] for s in self.series_set.series]
+        width = len(self.targets)
+        mean = np.stack([fit.mean[:width] for fit in fits])
+        deviation = np.stack([fit.deviation[:width] for fit in fits])
+        return mean[series], deviation[series]
+
+
+class ForecastProblem:
+    """What the training loop sees of a ``ForecastTask``."""
+
+    def __init__(self, task: ForecastTask) -> None:
+        self.task = task
+        count = task.windows.count("valid")
+        step = max(1, -(-count // VALIDATION_WINDOWS))
+        self._validation = np.arange(0, count, step)
+
+    @property
+    def train_count(self) -> int:
+        return self.task.windows.count("train")
+
+    def loss(self, network: nn.Module, indices: Tensor) -> Tensor:
+        total, count = self._error(network, "train", indices.numpy())
+        return total / count
+
+    def validation_loss(self, network: nn.Module) -> float:
+        total, count = 0.0, 0.0
+        for begin in range(0, len(self._validation), CHUNK):
+            part_total, part_count = self._error(network, "valid", self._validation[begin : begin + CHUNK])
+            total, count = total + float(part_total), count + float(part_count)
+        return total / count
+
+    def _error(self, network: nn.Module, part: str, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        batch = self.task.windows.batch(part, indices)
+        device = next(network.parameters()).device
+        x, y, mask, last = (t.to(device) for t in batch)
+        e = (network(x, last) - y) * mask
+        return (e.square() if self.task.loss == "mse" else e.abs()).sum(), mask.sum().clamp(min=1)
+
+
+def prepare(source: Any, data: DataOptions, forecast: ForecastOptions) -> ForecastTask:
+    """Read, check, split, scale and window ``source``: a path, or any dataframe.
+
+    Raises:
+        DataError: the data cannot be used; the message names file, row, column or series.
+        ConfigError: an option is wrong.
+    """
+    if forecast.loss not in ("mse", "mae"):
+        raise ConfigError(f"unknown loss '{forecast.loss}'", expected="mse or mae", fix="Give --loss mse")
+    return prepare_series(read_series(source, data), forecast, skip_bad_series=data.skip_bad_series)
+
+
+def read_series(source: Any, data: DataOptions, *, frequency: Frequency | None = None) -> SeriesSet:
+    """The series of ``source``; with the ``frequency`` of a saved run it is a history to predict from.
+
+    Raises:
+        DataError: the data cannot be used; the message names file, row, column or series.
+    """
+    table = read_table(located(source), delimiter=data.delimiter, na=data.na, layout=data.layout)
+    return to_series(
+        table,
+        targets=data.targets,
+        features=data.features,
+        time=data.time,
+        group=data.group,
+        missing=data.missing,
+        sort=data.sort,
+        drop_bad_rows=data.drop_bad_rows,
+        skip_bad_series=data.skip_bad_series,
+        frequency=frequency,
+    )
+
+
+def prepare_series(series_set: SeriesSet, options: ForecastOptions, *, skip_bad_series: bool = False) -> ForecastTask:
+    """``prepare`` for series that are read already."""
+    split = parse_split(options.split)
+    if options.season is not None and options.season < 1:
+        raise ConfigError(f"--season {options.season}", expected="a whole number above 0, or none to detect it")
+    if skip_bad_series:
+        series_set = drop_short(series_set, split, options.horizon or 1, options.input)
+    ranges = ranges_of(series_set, split)
+    series_set = reject_constant(series_set, ranges, skip_bad_series)
+    ranges = {s.name: ranges[s.name] for s in series_set.series}
+    season, source = options.season, "given"
+    if season is None:
+        season = detect_season(series_set, ranges)
+        source = "detected" if season else "none"
+    horizon = options.horizon or _default_horizon(series_set, ranges, season)
+    length = fit_lengths(series_set, ranges, horizon, season, options.input)
+    scaler = Scaler.fit(series_set, ranges)
+    windows = Windows(series_set, ranges, scaler, length, horizon)
+    scales = {s.name: _mase_scale(s, ranges[s.name], len(series_set.targets), season) for s in series_set.series}
+    return ForecastTask(series_set, ranges, scaler, windows, season, source, options.loss, scales)
+
+
+def build_network(options: NetworkOptions, channels: int, targets: int, horizon: int) -> DirectForecast:
+    """The network ``options`` describe, for ``channels`` inputs of which the first ``targets`` are forecast."""
+    if options.hidden < 1 or options.layers < 1:
+        raise ConfigError(
+            f"--hidden {options.hidden} --layers {options.layers}", expected="whole numbers above 0 for both"
+        )
+    cell = cell_entry(options.cell).make(channels, options.hidden)
+    encoder = Recurrent(cell, options.layers, dropout=options.dropout, batch_first=True)
+    return DirectForecast(encoder, targets, horizon)
+
+
+def in_double(network: DirectForecast) -> DirectForecast:
+    """A float64 copy on the CPU in evaluation mode: looking inside leaves the network as it was."""
+    return copy.deepcopy(network).cpu().double().eval()
+
+
+def options_dict(options: Any) -> dict[str, Any]:
+    """A dataclass of options as JSON-safe values."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items()}
+
+
+def data_options(held: Mapping[str, Any]) -> DataOptions:
+    """``DataOptions`` from what ``options_dict`` made of them."""
+    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in held.items()}
+    return DataOptions(**plain)
+
+
+def _mase_scale(series: Series, ranges: Ranges, targets: int, season: int | None) -> np.ndarray:
+    begin, end = ranges.train
+    return seasonal_scale(series.values[begin:end, :targets], season or 1)
+
+
+def _default_horizon(series_set: SeriesSet, ranges: dict[str, Ranges], season: int | None) -> int:
+    """One season where a tenth of the shortest series has room for it, else that tenth, at most 12."""
+    room = max(1, min(r.train[1] - r.train[0] for r in ranges.values()) // 7)
+    return season if season is not None and season <= room else min(12, room)

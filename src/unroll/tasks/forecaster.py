@@ -1,0 +1,340 @@
+"""``Forecaster``: one network, from data to forecasts, in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unroll.data import (
+    Ranges,
+    Recorded,
+    Scaler,
+    Series,
+    SeriesSet,
+    Windows,
+    history_window,
+    restore,
+)
+from unroll.errors import ConfigError, DataError, RunError
+from unroll.models import DirectForecast
+from unroll.tasks.baselines import LastValue, SeasonalNaive
+from unroll.tasks.forecast import (
+    DataOptions,
+    ForecastOptions,
+    ForecastProblem,
+    ForecastTask,
+    NetworkOptions,
+    build_network,
+    data_options,
+    options_dict,
+    prepare,
+    read_series,
+)
+from unroll.tasks.options import names, source_name
+from unroll.train import FitResult, FitSettings, RunFolder, fit, load_weights, save_weights
+
+
+class Forecaster:
+    """Trains one recurrent network to forecast, and forecasts with it.
+
+    Args:
+        cell, hidden, layers, dropout: the network; ``cell`` is a registered name or ``package.module:Class``.
+        horizon, input, season: steps ahead, steps of history, steps per season; chosen from the training data
+            if not given.
+        split: three fractions, three row counts, or ``"rest,48,48"``.
+        loss: ``"mse"`` or ``"mae"``, on standardised values.
+        lr, epochs, patience, batch_size, seed: training.
+
+    Example::
+
+        >>> forecaster = unroll.Forecaster(cell="gru", horizon=12).fit(frame, target="units")
+        >>> forecaster.predict()              # the 12 steps after the end of ``frame``
+        >>> forecaster.predict(newer)         # the 12 steps after the end of ``newer``: history is all it needs
+        >>> forecaster.save("runs/units"); unroll.Forecaster.load("runs/units")
+    """
+
+    def __init__(
+        self,
+        cell: str = "gru",
+        hidden: int = 64,
+        layers: int = 1,
+        dropout: float = 0.0,
+        *,
+        horizon: int | None = None,
+        input: int | None = None,
+        season: int | None = None,
+        split: str = "0.7,0.15,0.15",
+        loss: str = "mse",
+        lr: float = FitSettings.lr,
+        epochs: int = FitSettings.epochs,
+        patience: int = FitSettings.patience,
+        batch_size: int = FitSettings.batch_size,
+        seed: int = 0,
+    ) -> None:
+        self.network_options = NetworkOptions(cell, hidden, layers, dropout)
+        self.forecast_options = ForecastOptions(horizon, input, season, split, loss)
+        self.settings = FitSettings(lr=lr, epochs=epochs, patience=patience, batch_size=batch_size, seed=seed)
+        self.data_options = DataOptions()
+        self.source = ""
+        self.network: DirectForecast | None = None
+        self.task: ForecastTask | None = None
+        self.record: dict[str, Any] = {}
+        self.result: FitResult | None = None
+
+    @classmethod
+    def from_options(
+        cls, network: NetworkOptions, forecast: ForecastOptions, settings: FitSettings, data: DataOptions
+    ) -> Forecaster:
+        """A forecaster from option objects, as a run's config holds them."""
+        made = cls()
+        made.network_options, made.forecast_options, made.settings = network, forecast, settings
+        made.data_options = data
+        return made
+
+    def fit(
+        self,
+        data: Any,
+        target: str | Sequence[str] = (),
+        *,
+        features: str | Sequence[str] = (),
+        time: str | None = None,
+        group: str | None = None,
+        missing: str = "error",
+        out: str | Path | None = None,
+        overwrite: bool = False,
+        **reading: Any,
+    ) -> Forecaster:
+        """Train on ``data``: a path, the name of a data set, or any dataframe.
+
+        With ``out``, everything is written there as it goes; a run that was killed continues when called again.
+        ``reading`` are further options of how the data is read (``na``, ``delimiter``, ``layout``, ``sort``,
+        ``drop_bad_rows``, ``skip_bad_series``).
+
+        Raises:
+            DataError, ConfigError, RunError: what to change is in the message.
+        """
+        unknown = set(reading) - set(DataOptions.__dataclass_fields__)
+        if unknown:
+            raise ConfigError(f"unknown option {sorted(unknown)[0]!r}", expected="an option of how data is read")
+        if "na" in reading:
+            reading["na"] = names(reading["na"])
+        self.data_options = DataOptions(
+            targets=names(target), features=names(features), time=time, group=group, missing=missing, **reading
+        )
+        task = prepare(data, self.data_options, self.forecast_options)
+        return self.fit_prepared(task, data, out, overwrite=overwrite)
+
+    def fit_prepared(
+        self,
+        task: ForecastTask,
+        source: Any,
+        out: str | Path | None = None,
+        *,
+        overwrite: bool = False,
+        progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Forecaster:
+        """``fit`` for data that is prepared already."""
+        self.task, self.source, self.record = task, source_name(source), task.record()
+        run = RunFolder.open_for(out, self.config(), overwrite=overwrite) if out is not None else None
+        self.network = task.network(self.network_options, self.settings.seed)
+        if run is not None:
+            run.write_json("data.json", self.record)
+        self.result = fit(
+            self.network, ForecastProblem(task), self.settings, folder=run.path if run else None, progress=progress
+        )
+        if run is not None:
+            save_weights(run.weights_file, self.network)
+        return self
+
+    def config(self) -> dict[str, Any]:
+        """What ``config.yaml`` holds."""
+        train = {k: v for k, v in asdict(self.settings).items() if k != "max_seconds"}
+        return {
+            "kind": "training",
+            "task": "forecast",
+            "source": self.source,
+            "data": options_dict(self.data_options),
+            "forecast": options_dict(self.forecast_options),
+            "network": options_dict(self.network_options),
+            "train": train,
+        }
+
+    def predict(self, data: Any = None) -> Any:
+        """Forecast the steps that follow the end of ``data``, or of the training data if none is given.
+
+        Returns:
+            a polars frame: the series' group column if there is one, the time column (``step`` if there is none),
+            and one column per target.
+
+        Raises:
+            DataError: ``data`` lacks a column, or has no rows.
+            RunError: nothing is trained or loaded yet.
+        """
+        import polars as pl
+
+        network, recorded = self._trained(), restore(self.record)
+        series_set = self._series(data, recorded)
+        frames = [self._future(series, network, recorded) for series in series_set.series]
+        time, group = series_set.time_column or "step", series_set.group_column
+        columns: dict[str, Any] = {}
+        if group is not None:
+            columns[group] = [name for name, times, _ in frames for _ in times]
+        columns[time] = np.concatenate([times for _, times, _ in frames])
+        values = np.concatenate([forecast for _, _, forecast in frames])
+        columns |= {target: values[:, k] for k, target in enumerate(recorded.targets)}
+        return pl.DataFrame(columns)
+
+    def evaluate(self, data: Any = None) -> dict[str, Any]:
+        """Scores beside the naive baselines: of the test range, or of ``data`` after what training has seen.
+
+        Returns:
+            ``{"windows": n, "network": {...}, "baselines": {name: {...}}}``, each with MASE, MAE, RMSE, sMAPE in
+            the data's units and "scaled" MSE and MAE on standardised values.
+
+        Raises:
+            DataError: no window of ``data`` lies wholly after the training and validation ranges.
+        """
+        network = self._trained()
+        task = self.task if data is None and self.task is not None else self._scoring_task(data)
+        baselines = ([SeasonalNaive(task.season)] if task.season else []) + [LastValue()]
+        return {
+            "windows": task.windows.count("test"),
+            "network": _scored(task, network),
+            "baselines": {b.name: _scored(task, b) for b in baselines},
+        }
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write config, data record and weights to a run folder; see ``load``."""
+        network = self._trained()
+        run = RunFolder.open_for(folder, self.config(), overwrite=overwrite)
+        run.write_json("data.json", self.record)
+        save_weights(run.weights_file, network)
+        return run.path
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Forecaster:
+        """A trained forecaster from a run folder: of ``unroll train``, of ``save``, or of ``unroll compare``.
+
+        Of a comparison it is the recommended network, or the best where a baseline is recommended.
+
+        Raises:
+            RunError: no such run, or it is damaged, unfinished, or of another version.
+        """
+        run = RunFolder.existing(folder)
+        config = run.read_config()
+        weights = run
+        if config.get("kind") == "comparison":
+            weights, network = _of_comparison(run)
+        elif config.get("kind") == "training":
+            network = NetworkOptions(**config["network"])
+        else:
+            raise RunError(f"{run.path} is a {config.get('kind')} run", expected="a training or a comparison")
+        made = cls.from_options(
+            network,
+            ForecastOptions(**config["forecast"]),
+            FitSettings(**config["train"]),
+            data_options(config["data"]),
+        )
+        made.source, made.record = config["source"], run.read_json("data.json")
+        recorded = restore(made.record)
+        channels = len(recorded.targets) + len(recorded.features)
+        made.network = build_network(network, channels, len(recorded.targets), recorded.horizon)
+        load_weights(weights.weights_file, made.network)
+        made.network.eval()
+        return made
+
+    def _trained(self) -> DirectForecast:
+        if self.network is None:
+            raise RunError("this forecaster is not trained", fix="Call fit first, or Forecaster.load(folder)")
+        return self.network.eval()
+
+    def _series(self, data: Any, recorded: Recorded) -> SeriesSet:
+        if data is None and self.task is not None:
+            return self.task.series_set
+        source = self.source if data is None else data
+        if isinstance(source, str) and source == "dataframe":
+            raise DataError("this run was trained on a dataframe that is not at hand", fix="Give the data to use")
+        columns = replace(
+            self.data_options,
+            targets=recorded.targets,
+            features=recorded.features,
+            time=recorded.time_column or "none",
+            group=recorded.group_column,
+        )
+        return read_series(source, columns, frequency=recorded.frequency)
+
+    def _future(
+        self, series: Series, network: DirectForecast, recorded: Recorded
+    ) -> tuple[str, np.ndarray, np.ndarray]:
+        scaler = _knowing(recorded.scaler, series)
+        x, last = history_window(series, scaler, recorded.input_length)
+        device = next(network.parameters()).device
+        with torch.no_grad():
+            scaled = network(x.to(device), last.to(device))[0].double().cpu().numpy()
+        values = scaler.inverse(series.name, scaled, range(len(recorded.targets)))
+        return series.name, recorded.frequency.after(series.times[-1], recorded.horizon), values
+
+    def _scoring_task(self, data: Any) -> ForecastTask:
+        """``data`` as a task that has a test part only."""
+        recorded = restore(self.record)
+        series_set = self._series(data, recorded)
+        held = {record["name"]: record for record in self.record["series"]}
+        same = series_set.fingerprint == recorded.fingerprint
+        ranges = {s.name: _test_range(s, held.get(s.name), same, recorded.input_length) for s in series_set.series}
+        scaler = _with_new(recorded.scaler, series_set, ranges)
+        windows = Windows(series_set, ranges, scaler, recorded.input_length, recorded.horizon, parts=("test",))
+        scales = {
+            name: np.array([np.nan if v is None else v for v in scale])
+            for name, scale in self.record["mase_scale"].items()
+        }
+        season = recorded.season
+        return ForecastTask(series_set, ranges, scaler, windows, season, "given", self.forecast_options.loss, scales)
+
+
+def _scored(task: ForecastTask, forecaster: Any) -> dict[str, Any]:
+    errors = task.errors(forecaster)
+    return {**errors.scores(), "scaled": errors.scaled()}
+
+
+def _knowing(scaler: Scaler, series: Series) -> Scaler:
+    """``scaler``, fitted on a series it has not met from that series' own history."""
+    return scaler if series.name in scaler.fits else scaler.fit_history(series)
+
+
+def _with_new(scaler: Scaler, series_set: SeriesSet, ranges: dict[str, Ranges]) -> Scaler:
+    """``scaler`` with the series it has not met, fitted on the rows before those that are scored."""
+    new = series_set.without(set(scaler.fits))
+    return Scaler(scaler.targets, scaler.features, {**scaler.fits, **Scaler.fit(new, ranges).fits})
+
+
+def _test_range(series: Series, held: dict[str, Any] | None, same: bool, input_length: int) -> Ranges:
+    """Rows that may be scored: the run's test range of the same data, else all that training has not seen.
+
+    A series that training has not met is scaled by its first half and scored on its second.
+    """
+    if held is None:
+        half = max(1, min(series.rows, max(input_length, series.rows // 2)))
+        return Ranges((0, half), (half, half), (half, series.rows))
+    if same:
+        begin, end = held["test"]["rows"]
+    else:
+        last = held["valid"]["times"][1]
+        seen = np.datetime64(last) if isinstance(last, str) else last
+        begin, end = int(np.searchsorted(series.times, seen, side="right")), series.rows
+    return Ranges((0, 0), (0, begin), (begin, end))
+
+
+def _of_comparison(run: RunFolder) -> tuple[RunFolder, NetworkOptions]:
+    """The trial folder and network to use of a finished comparison."""
+    result = run.read_json("result.json")
+    by_name = {c["name"]: c for c in result["candidates"]}
+    metric = result["task"]["metric"]
+    best = min(by_name, key=lambda name: by_name[name]["scores"][metric]["mean"])
+    chosen = by_name[result["answer"]["recommended"] if result["answer"]["recommended"] in by_name else best]
+    network = NetworkOptions(chosen["cell"], chosen["hidden"], chosen["layers"])
+    return RunFolder(run.path / "trials" / chosen["trial"]), network

@@ -1,0 +1,117 @@
+"""How far forecasts were off: per window, so that scores, intervals and comparisons all come from the same sums."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+METRICS = ("MASE", "MAE", "RMSE", "sMAPE")
+SCALED = ("MSE", "MAE")
+
+
+@dataclass(frozen=True, eq=False)
+class WindowErrors:
+    """Sums over each window's observed targets; all arrays (windows,) float64.
+
+    Attributes:
+        series: index of each window's series; origins: its first target row.
+        count: observed targets; ``scaled_count`` those whose series has a finite MASE scale.
+        sums: "absolute" |e|, "squared" e², "smape" 2|e|/(|y|+|ŷ|), "mase" |e|/scale in original units, and
+            "scaled_squared", "scaled_absolute" on values standardised with the training range.
+    """
+
+    series: np.ndarray
+    origins: np.ndarray
+    count: np.ndarray
+    scaled_count: np.ndarray
+    sums: Mapping[str, np.ndarray]
+
+    def scores(self) -> dict[str, float | None]:
+        """MASE, MAE, RMSE and sMAPE (per cent) over all windows; None where nothing could be scored."""
+        return scores_of({name: total.sum() for name, total in self.columns().items()})
+
+    def scaled(self) -> dict[str, float | None]:
+        """MSE and MAE on standardised values."""
+        n = float(self.count.sum())
+        return {
+            "MSE": _ratio(float(self.sums["scaled_squared"].sum()), n),
+            "MAE": _ratio(float(self.sums["scaled_absolute"].sum()), n),
+        }
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """The sums and counts that ``scores_of`` needs, by name, each (windows,)."""
+        return {**self.sums, "count": self.count, "scaled_count": self.scaled_count}
+
+
+def scores_of(total: Mapping[str, float]) -> dict[str, float | None]:
+    """Scores from sums over windows.
+
+    MAE = Σ|e|/n; RMSE = √(Σe²/n); sMAPE = 100·Σ 2|e|/(|y|+|ŷ|)/n (Makridakis 1993, 0 to 200 %);
+    MASE = Σ(|e|/scale)/n, scale being the series' mean |y_t - y_{t-m}| over its training rows (Hyndman &
+    Koehler 2006).
+    """
+    n, m = float(total["count"]), float(total["scaled_count"])
+    mse = _ratio(float(total["squared"]), n)
+    return {
+        "MASE": _ratio(float(total["mase"]), m),
+        "MAE": _ratio(float(total["absolute"]), n),
+        "RMSE": None if mse is None else mse**0.5,
+        "sMAPE": _ratio(100.0 * float(total["smape"]), n),
+    }
+
+
+def window_errors(
+    truth: np.ndarray,
+    forecast: np.ndarray,
+    *,
+    mase_scale: np.ndarray,
+    deviation: np.ndarray,
+    series: np.ndarray,
+    origins: np.ndarray,
+) -> WindowErrors:
+    """Errors of ``forecast`` against ``truth``, both (windows, horizon, targets) in original units, NaN = missing.
+
+    ``mase_scale`` and ``deviation`` are (windows, targets): each window's series' MASE scale (NaN where it has
+    none) and training standard deviation.
+    """
+    seen = ~np.isnan(truth)
+    y, f = np.where(seen, truth, 0.0), np.where(seen, forecast, 0.0)
+    e = np.abs(y - f)
+    size = np.abs(y) + np.abs(f)
+    smape = np.divide(2.0 * e, size, out=np.zeros_like(e), where=size > 0)
+    scale = mase_scale[:, None, :]
+    scalable = seen & np.isfinite(scale) & (scale > 0)
+    mase = np.divide(e, scale, out=np.zeros_like(e), where=scalable)
+    z = e / deviation[:, None, :]
+    axes = (1, 2)
+    return WindowErrors(
+        series=series,
+        origins=origins,
+        count=seen.sum(axis=axes).astype(np.float64),
+        scaled_count=scalable.sum(axis=axes).astype(np.float64),
+        sums={
+            "absolute": e.sum(axis=axes),
+            "squared": (e**2).sum(axis=axes),
+            "smape": smape.sum(axis=axes),
+            "mase": mase.sum(axis=axes),
+            "scaled_squared": (z**2).sum(axis=axes),
+            "scaled_absolute": z.sum(axis=axes),
+        },
+    )
+
+
+def seasonal_scale(values: np.ndarray, season: int) -> np.ndarray:
+    """The MASE scale of each channel: mean |y_t - y_{t-season}| over ``values`` (rows, channels), NaN ignored."""
+    if len(values) <= season:
+        return np.full(values.shape[1], np.nan)
+    steps = np.abs(values[season:] - values[:-season])
+    seen = ~np.isnan(steps)
+    count = seen.sum(axis=0)
+    total = np.where(seen, steps, 0.0).sum(axis=0)
+    return np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
+
+
+def _ratio(total: float, count: float) -> float | None:
+    return total / count if count > 0 and np.isfinite(total) else None
