@@ -1,0 +1,48 @@
+"""From a series set to windows, in the one order in which nothing sees what it is scored on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from unroll.data.constant import reject_constant
+from unroll.data.lengths import drop_short, fit_lengths
+from unroll.data.scale import Scaler
+from unroll.data.season import detect_season
+from unroll.data.series import SeriesSet
+from unroll.data.split import Ranges, Split, ranges_of
+from unroll.data.windows import Windows
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a forecast is trained and scored on; ``season`` is None where none was found."""
+
+    series_set: SeriesSet
+    ranges: Mapping[str, Ranges]
+    season: int | None
+    scaler: Scaler
+    windows: Windows
+
+
+def prepare(
+    series_set: SeriesSet,
+    split: Split,
+    horizon: int,
+    *,
+    input: int | None = None,
+    season: int | None = None,
+    skip_bad_series: bool = False,
+) -> Prepared:
+    """Split, check, find the season (unless given), fit the scaler, cut the windows; all on training rows only.
+
+    Raises DataError for a series too short or constant in training (left out with ``skip_bad_series``).
+    """
+    if skip_bad_series:
+        series_set = drop_short(series_set, split, horizon, input)
+    ranges = ranges_of(series_set, split)
+    series_set = reject_constant(series_set, ranges, skip_bad_series)
+    season = season or detect_season(series_set, ranges)
+    length = fit_lengths(series_set, ranges, horizon, season, input)
+    scaler = Scaler.fit(series_set, ranges)
+    return Prepared(series_set, ranges, season, scaler, Windows(series_set, ranges, scaler, length, horizon))
