@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from unroll.report import format as fmt
@@ -71,7 +73,7 @@ def test_looks_can_be_told_apart() -> None:
 def test_labels_do_not_collide_and_stay_inside() -> None:
     places = spread([10.0, 11.0, 12.0, 200.0, 299.0, 299.0], 19, 4, 296)
     ordered = sorted(places)
-    assert all(b - a >= 19 - 1e-9 for a, b in zip(ordered, ordered[1:]))
+    assert all(b - a >= 19 - 1e-9 for a, b in itertools.pairwise(ordered))
     assert ordered[0] >= 4
     assert ordered[-1] <= 296
     assert places[3] == 200.0

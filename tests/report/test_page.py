@@ -16,7 +16,7 @@ from unroll.report import render, write_report
 from unroll.report.style import LOOKS
 
 from . import fake
-from .reader import Page, read
+from .reader import Page
 
 FIGURES = [
     "forecast-1",
@@ -102,7 +102,7 @@ def test_tables_hold_the_numbers_of_the_result(page: Page, result: dict[str, Any
     def same(cells: list[float | None], values: list[float | None]) -> None:
         assert len(cells) == len(values)
         for cell, value in zip(cells, values):
-            assert cell == (None if value is None else pytest.approx(value, rel=1e-3, abs=1e-9))
+            assert cell == (None if value is None else pytest.approx(value, rel=1e-4, abs=1e-9))
 
     gru, lstm, rnn = result["candidates"]
     everyone = [*result["candidates"], *result["baselines"]]

@@ -28,7 +28,7 @@ def test_shape(result: dict[str, Any]) -> None:
         "  seasonal naive   1.00                            0                            baseline",
     ]
     assert lines[-1] == f"report  {PATH}          again  {fake.COMMAND}"
-    assert lines[-5].startswith("Use GRU 64: 8 % better")
+    assert lines[-4].startswith("Use GRU 64: 8 % better")
 
 
 @pytest.mark.parametrize("make", [fake.fake_result, fake.crowded_result, fake.alone_result, fake.failed_result])

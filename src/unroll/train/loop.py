@@ -16,6 +16,7 @@ from unroll.train.checkpoint import load_checkpoint, load_weights, save_checkpoi
 from unroll.train.history import History
 from unroll.train.seed import epoch_order
 
+DECAY = 0.5
 CHECKPOINT_SECONDS = 60.0
 """A long epoch is also saved in its middle, this often."""
 
@@ -41,6 +42,7 @@ class FitSettings:
     Attributes:
         epochs: at most this many.
         patience: stop after this many epochs without a better validation loss.
+        decay_after: every so many epochs without a better validation loss, the learning rate is halved.
         epoch_size: an epoch visits at most this many examples, drawn anew each time.
         clip_norm: the gradient's global norm is cut to this (Pascanu et al. 2013).
         max_seconds: stop after this much training time, or None.
@@ -48,7 +50,8 @@ class FitSettings:
 
     lr: float = 3e-3
     epochs: int = 60
-    patience: int = 6
+    patience: int = 8
+    decay_after: int = 3
     batch_size: int = 64
     epoch_size: int = 10_000
     clip_norm: float = 1.0
@@ -151,13 +154,13 @@ class _Fit:
         norm = float(self.accelerator.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm))
         if math.isfinite(norm):
             self.optimizer.step()
-        p["loss_sum"] += float(loss) * len(indices)
+        p["loss_sum"] += float(loss.detach()) * len(indices)
         p["loss_count"] += len(indices)
         p["norm_sum"] += norm
         p["clipped"] += int(norm > self.settings.clip_norm)
 
     def _end_epoch(self) -> None:
-        p, s = self.position, self.settings
+        p = self.position
         out_of_time = self._clock()
         self.network.eval()
         with torch.no_grad():
@@ -170,25 +173,33 @@ class _Fit:
             "gradient_norm": p["norm_sum"] / max(1, p["batch"]),
             "clipped_share": p["clipped"] / max(1, p["batch"]),
         }
-        finite = all(math.isfinite(v) for v in record.values())
         if math.isfinite(valid) and (p["best_loss"] is None or valid < p["best_loss"]):
             p["best_loss"], p["best_epoch"] = valid, p["epoch"]
             self._keep_best()
         p.update(batch=0, loss_sum=0.0, loss_count=0, clipped=0, norm_sum=0.0)
-        if not finite:
-            p["done"] = "diverged"
-        elif p["epoch"] - p["best_epoch"] >= s.patience:
-            p["done"] = "early"
-        elif p["epoch"] >= s.epochs:
-            p["done"] = "epochs"
-        elif out_of_time:
-            p["done"] = "budget"
+        p["done"] = self._verdict(all(math.isfinite(v) for v in record.values()), out_of_time)
         self._clock()
-        record = {k: v if math.isfinite(v) else None for k, v in record.items()} | {"seconds": p["seconds"]}
+        record = {k: v if math.isfinite(v) else None for k, v in record.items()}
+        record |= {"lr": self.optimizer.param_groups[0]["lr"], "seconds": p["seconds"]}
+        waited = p["epoch"] - p["best_epoch"]
+        if waited and waited % self.settings.decay_after == 0:
+            for group in self.optimizer.param_groups:
+                group["lr"] *= DECAY
         self.history.append(record)
         self._save()
         if self.progress is not None:
             self.progress(record)
+
+    def _verdict(self, finite: bool, out_of_time: bool) -> str:
+        """Why training ends after this epoch, or ""."""
+        p, s = self.position, self.settings
+        reasons = {
+            "diverged": not finite,
+            "early": p["epoch"] - p["best_epoch"] >= s.patience,
+            "epochs": p["epoch"] >= s.epochs,
+            "budget": out_of_time,
+        }
+        return next((reason for reason, holds in reasons.items() if holds), "")
 
     def _clock(self) -> bool:
         """Add the time since the last look; True once the time allowed is used up."""

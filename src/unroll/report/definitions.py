@@ -1,0 +1,60 @@
+"""What the words of the report mean, in one sentence or two each."""
+
+from __future__ import annotations
+
+from unroll.report import facts
+from unroll.report import format as fmt
+from unroll.report.facts import Result
+
+_METRICS = {
+    "MASE": "Mean absolute scaled error: the absolute error divided by the mean absolute change over one season in the "
+    "training range, then averaged. Below 1 is better than repeating the last season does there.",
+    "MAE": "Mean absolute error, in the unit of the target.",
+    "RMSE": "Root of the mean squared error, in the unit of the target. Large misses count more.",
+    "sMAPE": "Symmetric mean absolute percentage error: twice the absolute error over the sum of the absolute truth "
+    "and the absolute forecast, in per cent from 0 to 200.",
+}
+
+
+def definitions(result: Result) -> list[tuple[str, str]]:
+    """Terms in the order in which the page uses them."""
+    known = [(m, _METRICS[m]) for m in facts.metrics(result) if m in _METRICS]
+    if any(name == "MASE" for name, _ in known):
+        known = [(m, text + _season(result) if m == "MASE" else text) for m, text in known]
+    return [
+        *known,
+        (
+            "Scaled errors",
+            "MSE and MAE on values standardised with the mean and deviation of the training range.",
+        ),
+        (
+            "95 % interval",
+            "Block bootstrap over test windows and seeds: neighbouring windows are drawn together, because they share "
+            "most of their values. Two candidates whose intervals overlap are called level.",
+        ),
+        (
+            "Gradient by lag",
+            "The size of the gradient of the loss with respect to the state a number of steps back, divided by that at "
+            "the last step. The reach is the first lag at which the median is below 1 %. What lies "
+            "further back can hardly be learned from.",
+        ),
+        (
+            "Keep-gate timescale",
+            "How many steps a unit keeps what it holds, from the mean opening of the gate that keeps: the forget gate "
+            "of an LSTM, the update gate of a GRU.",
+        ),
+        ("One step", "The time to consume one new input and give one output, with a batch of one."),
+        ("Peak memory", "The most memory the training process held at once."),
+        ("Learning rate", "Chosen for each candidate by validation loss, never by the test range."),
+        ("Split and scaling", str(result.get("protocol") or "The result does not say.")),
+    ]
+
+
+def _season(result: Result) -> str:
+    season = result["task"].get("season")
+    if not season:
+        return " Here a season is one step."
+    source = {"detected": ", detected in the training range", "given": ", as given"}.get(
+        result["task"].get("season_source", ""), ""
+    )
+    return f" Here a season is {fmt.plural(season, 'step')}{source}."
