@@ -1,13 +1,15 @@
-"""``unroll.compare`` and ``unroll.train``: whole jobs from Python, report included. The commands call these."""
+"""Whole jobs from Python, report included: ``unroll.compare``, and what the commands call."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from unroll.comparison import CompareOptions, Comparison, Progress, run_comparison, run_training
 from unroll.comparison.plan import CELLS, LEARNING_RATES
+from unroll.errors import ConfigError, RunError
 from unroll.report import write_report
 from unroll.tasks import (
     DataOptions,
@@ -18,7 +20,8 @@ from unroll.tasks import (
     names,
     stem,
 )
-from unroll.train import FitSettings
+from unroll.train import FitSettings, RunFolder
+from unroll.train.run_folder import read_config
 
 _T = TypeVar("_T")
 
@@ -88,7 +91,7 @@ def compare(
     """
     given = dict(locals())
     found = run_comparison(
-        data,
+        _source(data),
         _pick(DataOptions, given, targets=names(target), features=names(features), na=names(na)),
         _pick(ForecastOptions, given),
         _pick(CompareOptions, given, cells=names(cells), lrs=tuple(lrs), budget=duration(budget)),
@@ -145,7 +148,7 @@ def train(
     """
     given = dict(locals())
     found = run_training(
-        data,
+        _source(data),
         _pick(DataOptions, given, targets=names(target), features=names(features), na=names(na)),
         _pick(ForecastOptions, given),
         _pick(NetworkOptions, given),
@@ -157,6 +160,56 @@ def train(
     )
     write_report(found.result, found.report)
     return found
+
+
+def again(config: str | Path, kind: str, data: Any = None, **changes: Any) -> Comparison:
+    """Repeat the run of a ``config.yaml``, with ``changes`` to its arguments, in a folder of its own.
+
+    Args:
+        config: the file, or the run folder that holds it.
+        kind: ``"comparison"`` or ``"training"``, what the file must be of.
+        data: other data than the config's.
+
+    Raises:
+        RunError: the file cannot be read or is of another kind; and whatever ``compare`` and ``train`` raise.
+    """
+    path = Path(config)
+    path = path / "config.yaml" if path.is_dir() else path
+    held = read_config(path)
+    if held.get("kind") != kind:
+        raise RunError(f"{path} is of a {held.get('kind')}", expected=f"the config of a {kind}")
+    run, parts = (compare, "compare") if kind == "comparison" else (train, "network")
+    arguments = {**held["data"], **held["forecast"], **held[parts], **_fit_arguments(held["train"], run)}
+    arguments["target"] = arguments.pop("targets")
+    if data is None and held["source"] == "dataframe":
+        raise RunError(f"{path} was run on a dataframe that is not at hand", fix="Give the data to use")
+    arguments |= changes
+    arguments.setdefault("out", _fresh(path.parent))
+    found: Comparison = run(held["source"] if data is None else data, **arguments)
+    return found
+
+
+def _fit_arguments(train_part: dict[str, Any], run: Callable[..., Any]) -> dict[str, Any]:
+    known = inspect.signature(run).parameters
+    return {name: value for name, value in train_part.items() if name in known}
+
+
+def _fresh(folder: Path) -> Path:
+    """``folder-2``, ``folder-3``, …: the first that holds no finished run."""
+    number = 2
+    while RunFolder(folder.with_name(f"{folder.name}-{number}")).has_result():
+        number += 1
+    return folder.with_name(f"{folder.name}-{number}")
+
+
+def _source(data: Any) -> Any:
+    if data is None:
+        raise ConfigError(
+            "no data given",
+            expected="a CSV, TSV or Parquet file, the name of a data set, or --config FILE",
+            fix="Try: unroll compare co2 --target co2 --horizon 12 --missing carry",
+        )
+    return data
 
 
 def _pick(kind: type[_T], given: dict[str, Any], **fixed: Any) -> _T:

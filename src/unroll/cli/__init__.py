@@ -1,1 +1,5 @@
+"""Commands: parse, call, print. No logic lives here."""
 
+from unroll.cli.app import main
+
+__all__ = ["main"]

@@ -4,6 +4,7 @@ Charts are drawn when a page is; importing this package imports no drawing libra
 """
 
 from unroll.report.page import render, write_report
+from unroll.report.scores import render_scores
 from unroll.report.terminal import render_terminal
 
-__all__ = ["render", "render_terminal", "write_report"]
+__all__ = ["render", "render_scores", "render_terminal", "write_report"]

@@ -1,0 +1,26 @@
+"""``unroll evaluate``: score a trained run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unroll.cli import options as o
+from unroll.cli.output import print_json
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training or a comparison.")]
+New = Annotated[str | None, typer.Argument(metavar="[DATA]", help="Data to score [default: the run's own test range].")]
+
+
+def command(run: Run, data: New = None, as_json: o.AsJson = False) -> None:
+    """Score RUN beside the naive baselines, on its test range or on DATA after what its training has seen."""
+    from unroll.report import render_scores
+    from unroll.tasks import Forecaster
+
+    scores = Forecaster.load(run).evaluate(data)
+    if as_json:
+        print_json(scores)
+    else:
+        typer.echo(render_scores(scores), nl=False)

@@ -1,0 +1,65 @@
+"""``unroll train``: one network."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from unroll.cli import options as o
+from unroll.cli.output import ProgressLine, print_result
+
+CellOption = Annotated[str, typer.Option("--cell", metavar="NAME", help="The cell: a name, or package.module:Class.")]
+Rate = Annotated[float, typer.Option("--lr", metavar="RATE", help="Learning rate.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of weights, order and dropout.")]
+
+
+def command(
+    context: typer.Context,
+    data: o.Data = None,
+    target: o.Target = None,
+    horizon: o.Horizon = None,
+    cell: CellOption = "gru",
+    hidden: o.Hidden = 64,
+    layers: o.Layers = 1,
+    dropout: o.Dropout = 0.0,
+    lr: Rate = 3e-3,
+    seed: Seed = 0,
+    feature: o.Feature = None,
+    time: o.Time = None,
+    group: o.Group = None,
+    input: o.Input = None,
+    season: o.Season = None,
+    split: o.SplitOption = "0.7,0.15,0.15",
+    missing: o.Missing = "error",
+    na: o.Na = None,
+    delimiter: o.Delimiter = None,
+    layout: o.Layout = "long",
+    sort: o.Sort = False,
+    drop_bad_rows: o.DropBadRows = False,
+    skip_bad_series: o.SkipBadSeries = False,
+    loss: o.Loss = "mse",
+    epochs: o.Epochs = 60,
+    patience: o.Patience = 8,
+    batch_size: o.BatchSize = 64,
+    config: o.Config = None,
+    out: o.Out = None,
+    overwrite: o.Overwrite = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """Train one network on DATA and score it beside the baselines.
+
+    Killed and started again, it continues from its last checkpoint and gives the same numbers.
+    """
+    from unroll.api import again, train
+
+    typed = o.arguments(context)
+    with ProgressLine(quiet=as_json) as line:
+        typed["on_epoch"] = lambda record: line.show(_told(record))
+        found = train(data, **typed) if config is None else again(config, "training", data, **typed)
+    print_result(found.result, str(found.report), as_json)
+
+
+def _told(record: dict[str, Any]) -> str:
+    loss = record["valid_loss"]
+    return f"epoch {record['epoch']} · validation loss {'not a number' if loss is None else f'{loss:.4g}'}"
