@@ -34,6 +34,12 @@ def fit_lengths(
     return max(SHORTEST_INPUT, min(wanted, shortest - horizon - max(horizon, 8) + 1))
 
 
+def usual_horizon(series_set: SeriesSet, ranges: Mapping[str, Ranges], season: int | None) -> int:
+    """One season where it fits seven times into the shortest training range, else such a seventh, at most 12."""
+    room = max(1, min(_size(ranges[series.name].train) for series in series_set.series) // 7)
+    return season if season is not None and season <= room else min(12, room)
+
+
 def check_lengths(horizon: int, input: int | None) -> None:
     """Raise ConfigError unless both are at least 1."""
     for option, value in (("horizon", horizon), ("input", input)):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from unroll.data.constant import reject_constant
-from unroll.data.lengths import drop_short, fit_lengths
+from unroll.data.lengths import check_lengths, drop_short, fit_lengths, usual_horizon
 from unroll.data.scale import Scaler
 from unroll.data.season import detect_season
 from unroll.data.series import SeriesSet
@@ -28,7 +28,7 @@ class Prepared:
 def prepare(
     series_set: SeriesSet,
     split: Split,
-    horizon: int,
+    horizon: int | None = None,
     *,
     input: int | None = None,
     season: int | None = None,
@@ -36,13 +36,17 @@ def prepare(
 ) -> Prepared:
     """Split, check, find the season (unless given), fit the scaler, cut the windows; all on training rows only.
 
+    Without a ``horizon`` it is one season where the training rows have room for several, else up to 12.
+
     Raises DataError for a series too short or constant in training (left out with ``skip_bad_series``).
     """
+    check_lengths(1 if horizon is None else horizon, input)
     if skip_bad_series:
-        series_set = drop_short(series_set, split, horizon, input)
+        series_set = drop_short(series_set, split, horizon or 1, input)
     ranges = ranges_of(series_set, split)
     series_set = reject_constant(series_set, ranges, skip_bad_series)
     season = season or detect_season(series_set, ranges)
+    horizon = horizon or usual_horizon(series_set, ranges, season)
     length = fit_lengths(series_set, ranges, horizon, season, input)
     scaler = Scaler.fit(series_set, ranges)
     return Prepared(series_set, ranges, season, scaler, Windows(series_set, ranges, scaler, length, horizon))

@@ -79,7 +79,7 @@ _DATASETS = (
         files=(_file(f"{_GITHUB}/statsmodels/statsmodels/main/statsmodels/datasets/co2", "co2.csv"),),
         licence="public domain (statsmodels, which passes it on, is BSD-3-Clause)",
         source="Keeling & Whorf 2004, Scripps Institution of Oceanography, through statsmodels",
-        command="unroll compare co2 --target co2 --horizon 12",
+        command="unroll compare co2 --target co2 --horizon 12 --missing carry",
         bundled=True,
     ),
     Dataset(
@@ -107,7 +107,7 @@ _DATASETS = (
         files=(_file(_ETT, "ETTh1.csv"),),
         licence=_ETT_LICENCE,
         source="github.com/zhouhaoyi/ETDataset, ETT-small",
-        command="unroll compare etth1 --target OT --horizon 96",
+        command="unroll compare etth1 --target OT --horizon 96 --split 8640,2880,2880",
     ),
     Dataset(
         name="ettm1",
@@ -116,7 +116,7 @@ _DATASETS = (
         files=(_file(_ETT, "ETTm1.csv"),),
         licence=_ETT_LICENCE,
         source="github.com/zhouhaoyi/ETDataset, ETT-small",
-        command="unroll compare ettm1 --target OT --horizon 96",
+        command="unroll compare ettm1 --target OT --horizon 96 --split 34560,11520,11520",
     ),
     Dataset(
         name="m4-hourly",
@@ -125,7 +125,7 @@ _DATASETS = (
         files=(_file(f"{_M4}/Train", "Hourly-train.csv"), _file(f"{_M4}/Test", "Hourly-test.csv")),
         licence=_M4_LICENCE,
         source="github.com/Mcompetitions/M4-methods, Dataset",
-        command="unroll compare m4-hourly --horizon 48",
+        command="unroll compare m4-hourly --layout rows --horizon 48 --split rest,48,48",
     ),
     Dataset(
         name="m4-weekly",
@@ -134,7 +134,7 @@ _DATASETS = (
         files=(_file(f"{_M4}/Train", "Weekly-train.csv"), _file(f"{_M4}/Test", "Weekly-test.csv")),
         licence=_M4_LICENCE,
         source="github.com/Mcompetitions/M4-methods, Dataset",
-        command="unroll compare m4-weekly --horizon 13",
+        command="unroll compare m4-weekly --layout rows --horizon 13 --split rest,13,13 --skip-bad-series",
     ),
 )
 

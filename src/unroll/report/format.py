@@ -46,7 +46,9 @@ def decimals_of(scores: Iterable[tuple[float | None, float | None, float | None]
     widths = sorted((hi - lo) / 2 for _, lo, hi in rows if lo is not None and hi is not None and hi > lo)
     if not widths:
         return min(limit, max(2, -math.floor(math.log10(best)) + 1))
-    return max(0, min(limit, -math.floor(math.log10(widths[len(widths) // 2]))))
+    certain = -math.floor(math.log10(widths[len(widths) // 2]))
+    # Two digits of the best score are shown even where its interval leaves only one certain.
+    return max(0, min(limit, max(certain, 1 - math.floor(math.log10(best)))))
 
 
 def score(value: float | None, decimals: int) -> str:

@@ -19,15 +19,11 @@ from unroll.data import (
     SeriesSet,
     Windows,
     data_record,
-    detect_season,
-    drop_short,
-    fit_lengths,
     parse_split,
-    ranges_of,
     read_table,
-    reject_constant,
     to_series,
 )
+from unroll.data import prepare as data_prepare
 from unroll.errors import ConfigError
 from unroll.models import DirectForecast
 from unroll.nn import Recurrent, cell_entry
@@ -90,7 +86,7 @@ class ForecastTask:
     """Data ready to learn from: split, scaled and windowed. Build it with ``prepare``."""
 
     series_set: SeriesSet
-    ranges: dict[str, Ranges]
+    ranges: Mapping[str, Ranges]
     scaler: Scaler
     windows: Windows
     season: int | None
@@ -259,24 +255,22 @@ def read_series(source: Any, data: DataOptions, *, frequency: Frequency | None =
 
 def prepare_series(series_set: SeriesSet, options: ForecastOptions, *, skip_bad_series: bool = False) -> ForecastTask:
     """``prepare`` for series that are read already."""
-    split = parse_split(options.split)
     if options.season is not None and options.season < 1:
         raise ConfigError(f"--season {options.season}", expected="a whole number above 0, or none to detect it")
-    if skip_bad_series:
-        series_set = drop_short(series_set, split, options.horizon or 1, options.input)
-    ranges = ranges_of(series_set, split)
-    series_set = reject_constant(series_set, ranges, skip_bad_series)
-    ranges = {s.name: ranges[s.name] for s in series_set.series}
-    season, source = options.season, "given"
-    if season is None:
-        season = detect_season(series_set, ranges)
-        source = "detected" if season else "none"
-    horizon = options.horizon or _default_horizon(series_set, ranges, season)
-    length = fit_lengths(series_set, ranges, horizon, season, options.input)
-    scaler = Scaler.fit(series_set, ranges)
-    windows = Windows(series_set, ranges, scaler, length, horizon)
-    scales = {s.name: _mase_scale(s, ranges[s.name], len(series_set.targets), season) for s in series_set.series}
-    return ForecastTask(series_set, ranges, scaler, windows, season, source, options.loss, scales)
+    ready = data_prepare(
+        series_set,
+        parse_split(options.split),
+        options.horizon,
+        input=options.input,
+        season=options.season,
+        skip_bad_series=skip_bad_series,
+    )
+    source = "given" if options.season is not None else "detected" if ready.season else "none"
+    width = len(series_set.targets)
+    scales = {s.name: _mase_scale(s, ready.ranges[s.name], width, ready.season) for s in ready.series_set.series}
+    return ForecastTask(
+        ready.series_set, ready.ranges, ready.scaler, ready.windows, ready.season, source, options.loss, scales
+    )
 
 
 def build_network(options: NetworkOptions, channels: int, targets: int, horizon: int) -> DirectForecast:
@@ -309,9 +303,3 @@ def data_options(held: Mapping[str, Any]) -> DataOptions:
 def _mase_scale(series: Series, ranges: Ranges, targets: int, season: int | None) -> np.ndarray:
     begin, end = ranges.train
     return seasonal_scale(series.values[begin:end, :targets], season or 1)
-
-
-def _default_horizon(series_set: SeriesSet, ranges: dict[str, Ranges], season: int | None) -> int:
-    """One season where a tenth of the shortest series has room for it, else that tenth, at most 12."""
-    room = max(1, min(r.train[1] - r.train[0] for r in ranges.values()) // 7)
-    return season if season is not None and season <= room else min(12, room)

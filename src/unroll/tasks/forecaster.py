@@ -184,7 +184,7 @@ class Forecaster:
         columns: dict[str, Any] = {}
         if group is not None:
             columns[group] = [name for name, times, _ in frames for _ in times]
-        columns[time] = np.concatenate([times for _, times, _ in frames])
+        columns[time] = _as_dates(np.concatenate([times for _, times, _ in frames]))
         values = np.concatenate([forecast for _, _, forecast in frames])
         columns |= {target: values[:, k] for k, target in enumerate(recorded.targets)}
         return pl.DataFrame(columns)
@@ -299,6 +299,13 @@ class Forecaster:
 def _scored(task: ForecastTask, forecaster: Any) -> dict[str, Any]:
     errors = task.errors(forecaster)
     return {**errors.scores(), "scaled": errors.scaled()}
+
+
+def _as_dates(times: np.ndarray) -> np.ndarray:
+    """Whole days as dates without a time of day."""
+    if times.dtype.kind == "M" and bool((times == times.astype("datetime64[D]")).all()):
+        return times.astype("datetime64[D]")
+    return times
 
 
 def _knowing(scaler: Scaler, series: Series) -> Scaler:
