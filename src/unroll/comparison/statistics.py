@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unroll.tasks import WindowErrors, scores_of
+from unroll.tasks import WindowErrors, score_arrays
 
 REPLICATES = 2000
 FEWEST_BLOCKS = 3
@@ -86,8 +86,7 @@ class Resampler:
             name: self._counts @ np.bincount(self._block, weights=column, minlength=self.blocks)
             for name, column in errors.columns().items()
         }
-        rows = [scores_of({name: total[r] for name, total in totals.items()})[metric] for r in range(self._replicates)]
-        return np.array([np.nan if v is None else v for v in rows])
+        return score_arrays(totals)[metric]
 
 
 def _blocks(windows: WindowErrors, horizon: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from unroll.tasks.forecast import (
 )
 from unroll.tasks.forecaster import Forecaster
 from unroll.tasks.options import duration, located, names, source_name, stem
-from unroll.tasks.scores import METRICS, WindowErrors, scores_of
+from unroll.tasks.scores import METRICS, WindowErrors, score_arrays, scores_of
 
 __all__ = [
     "METRICS",
@@ -40,6 +40,7 @@ __all__ = [
     "options_dict",
     "prepare",
     "prepare_series",
+    "score_arrays",
     "scores_of",
     "source_name",
     "stem",

@@ -52,14 +52,20 @@ def scores_of(total: Mapping[str, float]) -> dict[str, float | None]:
     MASE = Σ(|e|/scale)/n, scale being the series' mean |y_t - y_{t-m}| over its training rows (Hyndman &
     Koehler 2006).
     """
-    n, m = float(total["count"]), float(total["scaled_count"])
-    mse = _ratio(float(total["squared"]), n)
-    return {
-        "MASE": _ratio(float(total["mase"]), m),
-        "MAE": _ratio(float(total["absolute"]), n),
-        "RMSE": None if mse is None else mse**0.5,
-        "sMAPE": _ratio(100.0 * float(total["smape"]), n),
-    }
+    arrays = score_arrays({name: np.asarray(value, np.float64) for name, value in total.items()})
+    return {name: float(value) if np.isfinite(value) else None for name, value in arrays.items()}
+
+
+def score_arrays(total: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """``scores_of`` for arrays of sums, all of one shape; NaN where nothing could be scored."""
+    n, m = total["count"], total["scaled_count"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "MASE": total["mase"] / m,
+            "MAE": total["absolute"] / n,
+            "RMSE": np.sqrt(total["squared"] / n),
+            "sMAPE": 100.0 * total["smape"] / n,
+        }
 
 
 def window_errors(

@@ -16,6 +16,9 @@ from unroll.train.checkpoint import load_checkpoint, load_weights, save_checkpoi
 from unroll.train.history import History
 from unroll.train.seed import epoch_order
 
+EPOCH_LEAST = 2_000
+"""An epoch over fewer examples goes round until it has visited this many, so that a small set is not starved of
+steps between two looks at the validation loss."""
 DECAY = 0.5
 CHECKPOINT_SECONDS = 60.0
 """A long epoch is also saved in its middle, this often."""
@@ -134,7 +137,7 @@ class _Fit:
 
     def _epoch(self) -> None:
         p, s = self.position, self.settings
-        order = epoch_order(s.seed, p["epoch"], self.problem.train_count, s.epoch_size)
+        order = epoch_order(s.seed, p["epoch"], self.problem.train_count, s.epoch_size, EPOCH_LEAST)
         batches = order.split(s.batch_size)
         self.network.train()
         while p["batch"] < len(batches):

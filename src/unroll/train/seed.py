@@ -10,10 +10,14 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def epoch_order(seed: int, epoch: int, count: int, at_most: int) -> torch.Tensor:
-    """Which training examples epoch ``epoch`` visits, in order: ``at_most`` of ``count``, drawn anew each epoch.
+def epoch_order(seed: int, epoch: int, count: int, at_most: int, at_least: int = 0) -> torch.Tensor:
+    """Which of ``count`` training examples epoch ``epoch`` visits, in order, drawn anew each epoch.
+
+    All of them once, but no more than ``at_most``; fewer than ``at_least`` go round until it is reached.
 
     A function of its arguments alone, so that a resumed epoch visits what the interrupted one would have.
     """
     generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
-    return torch.randperm(count, generator=generator)[:at_most]
+    rounds = max(1, -(-at_least // max(1, count)))
+    order = torch.cat([torch.randperm(count, generator=generator) for _ in range(rounds)])
+    return order[: max(at_least, min(count, at_most))]
