@@ -32,6 +32,7 @@ def look_inside(task: ForecastTask, options: NetworkOptions, trained: DirectFore
             "horizon": after.horizon,
             "span": after.span,
             "sequences": after.sequences,
+            "seed": seed,
         },
         "keep": None if keep is None or keep_start is None else _keep_dict(keep, keep_start),
     }
