@@ -53,7 +53,8 @@ def compare(
     seeds: int = 3,
     budget: float | str | None = None,
     workers: int | None = None,
-    loss: str = "mse",
+    metric: str = ForecastOptions.metric,
+    loss: str | None = None,
     epochs: int = FitSettings.epochs,
     patience: int = FitSettings.patience,
     batch_size: int = FitSettings.batch_size,
@@ -74,6 +75,7 @@ def compare(
         missing: ``"error"``, or ``"carry"`` to accept missing values and gaps.
         cells: registered names, or ``package.module:Class``.
         match: ``"hidden"`` for equal width, ``"params"`` for about equal parameters.
+        metric: what decides, MASE if not given; ``loss`` is what is learned, by default the one that goes with it.
         lrs: learning rates searched per cell, on validation.
         budget: seconds, or text as ``"2m"``, that bound all training together.
         out: run folder, ``runs/<name of the data>`` if not given. Called again on the same folder, a comparison
@@ -127,7 +129,8 @@ def train(
     sort: bool = False,
     drop_bad_rows: bool = False,
     skip_bad_series: bool = False,
-    loss: str = "mse",
+    metric: str = ForecastOptions.metric,
+    loss: str | None = None,
     lr: float = FitSettings.lr,
     seed: int = 0,
     epochs: int = FitSettings.epochs,
@@ -179,13 +182,19 @@ def again(config: str | Path, kind: str, data: Any = None, **changes: Any) -> Co
     if held.get("kind") != kind:
         raise RunError(f"{path} is of a {held.get('kind')}", expected=f"the config of a {kind}")
     run, parts = (compare, "compare") if kind == "comparison" else (train, "network")
-    arguments = {**held["data"], **held["forecast"], **held[parts], **_fit_arguments(held["train"], run)}
-    arguments["target"] = arguments.pop("targets")
-    if data is None and held["source"] == "dataframe":
+    try:
+        arguments = {**held["data"], **held["forecast"], **held[parts], **_fit_arguments(held["train"], run)}
+        arguments["target"], source = arguments.pop("targets"), held["source"]
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{path} has no {error}", expected=f"the config of a {kind}, as unroll writes it") from error
+    unknown = sorted(set(arguments) - set(inspect.signature(run).parameters))
+    if unknown:
+        raise RunError(f"{path} has an unknown option '{unknown[0]}'", fix="Remove it")
+    if data is None and source == "dataframe":
         raise RunError(f"{path} was run on a dataframe that is not at hand", fix="Give the data to use")
     arguments |= changes
     arguments.setdefault("out", _fresh(path.parent))
-    found: Comparison = run(held["source"] if data is None else data, **arguments)
+    found: Comparison = run(source if data is None else data, **arguments)
     return found
 
 

@@ -70,7 +70,8 @@ def test_more_rows_asked_for_than_there_are():
 @pytest.mark.parametrize(
     ("rows", "split", "said"),
     [
-        (3, "0.7,0.15,0.15", ["(2 train, 0 valid, 1 test)", "Give --split rest,1,1"]),
+        (3, "0.7,0.15,0.15", ["(2 train, 0 valid, 1 test)", "Give more rows: a series needs 4"]),
+        (4, "0.9,0.05,0.05", ["(3 train, 0 valid, 1 test)", "Give --split rest,1,1"]),
         (20, "0.02,0.49,0.49", ["(0 train, 10 valid, 10 test)", "Give --split rest,5,5"]),
         (2, "0.7,0.15,0.15", ["2 rows", "Give more rows"]),
     ],

@@ -2,61 +2,76 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from unroll.cli import options as o
+from unroll.cli.help import NETWORK, TRAINING
 from unroll.cli.output import ProgressLine, print_result
 
 Cells = Annotated[
     list[str] | None,
-    typer.Option("--cell", metavar="NAME", help="A cell to compare; repeat it [default: rnn, lstm, gru]."),
+    o.option(
+        "--cell", "A cell to compare: a name, or package.module:Class; repeat it.", "NAME",
+        default="rnn, lstm and gru", under=NETWORK,
+    ),
+]  # fmt: skip
+Match = Annotated[
+    str,
+    o.option("--match", "Cells of equal width (hidden) or of about equal parameters.", "hidden|params", under=NETWORK),
 ]
-Match = Annotated[str, typer.Option("--match", help="hidden: equal widths; params: about equal parameters.")]
 Rates = Annotated[
     list[float] | None,
-    typer.Option("--lr", metavar="RATE", help="A learning rate to search; repeat it [default: .001, .003, .01]."),
+    o.option("--lr", "A learning rate to search; repeat it.", "RATE", default="0.001, 0.003 and 0.01", under=TRAINING),
 ]
-Seeds = Annotated[int, typer.Option("--seeds", metavar="N", help="Trainings per cell at its best rate.")]
-Budget = Annotated[str | None, typer.Option("--budget", metavar="TIME", help="Bound on all training: 90s, 2m, 1h.")]
-Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help="Processes [default: one per core].")]
+Seeds = Annotated[int, o.option("--seeds", "Trainings per cell at its best rate.", "N", under=TRAINING)]
+Budget = Annotated[
+    str | None,
+    o.option("--budget", "Bound on all training together: 90s, 2m, 1h.", "TIME", default="none", under=TRAINING),
+]
+Workers = Annotated[
+    int | None, o.option("--workers", "Trainings at once.", "N", default="one per core", under=TRAINING)
+]
+Out = Annotated[Path | None, o.out("runs/NAME, after DATA")]
 
 
 def command(
     context: typer.Context,
     data: o.Data = None,
     target: o.Target = None,
+    feature: o.Feature = None,
     horizon: o.Horizon = None,
+    input: o.Input = None,
+    season: o.Season = None,
+    split: o.SplitOption = "0.7,0.15,0.15",
+    time: o.Time = None,
+    group: o.Group = None,
+    missing: o.Missing = "error",
+    na: o.Na = None,
+    sort: o.Sort = False,
+    drop_bad_rows: o.DropBadRows = False,
+    skip_bad_series: o.SkipBadSeries = False,
+    delimiter: o.Delimiter = None,
+    layout: o.Layout = "long",
     cell: Cells = None,
     hidden: o.Hidden = 64,
     layers: o.Layers = 1,
     dropout: o.Dropout = 0.0,
     match: Match = "hidden",
-    lr: Rates = None,
     seeds: Seeds = 3,
     budget: Budget = None,
-    workers: Workers = None,
-    feature: o.Feature = None,
-    time: o.Time = None,
-    group: o.Group = None,
-    input: o.Input = None,
-    season: o.Season = None,
-    split: o.SplitOption = "0.7,0.15,0.15",
-    missing: o.Missing = "error",
-    na: o.Na = None,
-    delimiter: o.Delimiter = None,
-    layout: o.Layout = "long",
-    sort: o.Sort = False,
-    drop_bad_rows: o.DropBadRows = False,
-    skip_bad_series: o.SkipBadSeries = False,
-    loss: o.Loss = "mse",
+    lr: Rates = None,
+    metric: o.Metric = "MASE",
+    loss: o.Loss = None,
     epochs: o.Epochs = 60,
     patience: o.Patience = 8,
     batch_size: o.BatchSize = 64,
-    config: o.Config = None,
-    out: o.Out = None,
+    workers: Workers = None,
+    out: Out = None,
     overwrite: o.Overwrite = False,
+    config: o.Config = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Train RNN, LSTM, GRU and the baselines on DATA and say which to use.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 from typing import Annotated
@@ -9,13 +10,14 @@ from typing import Annotated
 import typer
 
 from unroll.cli import options as o
-from unroll.cli.output import ProgressLine, print_json
+from unroll.cli.help import Command
+from unroll.cli.output import ProgressLine, print_json, say, shown
 
 app = typer.Typer(help="List the known data sets, fetch one, or point to a local copy.", rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As `unroll datasets list` shows it.")]
 Place = Annotated[Path, typer.Argument(metavar="PATH", help="A file, or a folder that holds the files somewhere.")]
-Folder = Annotated[Path | None, typer.Option("--folder", metavar="FOLDER", help="Where to [default: the cache].")]
+Folder = Annotated[Path | None, o.option("--folder", "Where to put it.", "FOLDER", default="the cache", under=o.RUN)]
 
 
 @app.callback(invoke_without_command=True)
@@ -24,7 +26,7 @@ def root(context: typer.Context) -> None:
         show(as_json=False)
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def show(as_json: o.AsJson = False) -> None:
     """The data sets, where they come from, and which are here."""
     from unroll.data.registry import datasets, locate
@@ -34,18 +36,17 @@ def show(as_json: o.AsJson = False) -> None:
         print_json(
             [
                 {"name": d.name, "title": d.title, "task": d.task, "licence": d.licence, "source": d.source}
-                | {"files": [str(p) for p in paths or []]}
+                | {"command": d.command, "files": [str(p) for p in paths or []]}
                 for d, paths in rows
             ]
         )
         return
     for dataset, paths in rows:
         state = "bundled" if dataset.bundled else "here" if paths else "not here"
-        typer.echo(f"  {dataset.name:<15}{state:<10}{dataset.title}")
-        typer.echo(f"  {'':<25}{dataset.command}")
+        say(f"  {dataset.name:<15}{state}\n    {dataset.title}\n    {dataset.command}\n")
 
 
-@app.command()
+@app.command(cls=Command)
 def fetch(name: Name, folder: Folder = None) -> None:
     """Download a data set and check it."""
     from unroll.data import registry
@@ -57,10 +58,10 @@ def fetch(name: Name, folder: Folder = None) -> None:
             progress=lambda file, done, total: line.show(f"{file} · {done / 1e6:.1f} of {total / 1e6:.1f} MB"),
         )
     for path in paths:
-        typer.echo(str(path))
+        say(f"{path}\n")
 
 
-@app.command()
+@app.command(cls=Command)
 def use(path: Place) -> None:
     """Remember where a local copy lies."""
     from unroll.data import registry
@@ -69,5 +70,5 @@ def use(path: Place) -> None:
         warnings.simplefilter("always", UserWarning)
         names = registry.use(path)
     for warning in caught:
-        typer.echo(f"warning: {warning.message}", err=True)
-    typer.echo(f"found {', '.join(names)}")
+        sys.stderr.write(shown(f"warning: {warning.message}", sys.stderr) + "\n")
+    say(f"found {', '.join(names)}\n")

@@ -8,10 +8,13 @@ from typing import Annotated
 import typer
 
 from unroll.cli import options as o
-from unroll.cli.output import print_json
+from unroll.cli.output import print_json, say
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training or a comparison.")]
-New = Annotated[str | None, typer.Argument(metavar="[DATA]", help="Data to score [default: the run's own test range].")]
+New = Annotated[
+    str | None,
+    typer.Argument(metavar="DATA", help="Data to score, as the run's own [default: the run's own test range]."),
+]
 
 
 def command(run: Run, data: New = None, as_json: o.AsJson = False) -> None:
@@ -23,4 +26,4 @@ def command(run: Run, data: New = None, as_json: o.AsJson = False) -> None:
     if as_json:
         print_json(scores)
     else:
-        typer.echo(render_scores(scores), nl=False)
+        say(render_scores(scores))

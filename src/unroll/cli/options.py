@@ -7,54 +7,86 @@ from typing import Annotated, Any
 
 import typer
 
+from unroll.cli.help import DATA, NETWORK, RUN, TRAINING
+
+
+def option(name: str, help: str, metavar: str | None = None, *, default: str | bool = True, under: str = DATA) -> Any:
+    """A typer option. ``default`` is how the help names it where the code's default is None."""
+    return typer.Option(name, metavar=metavar, help=help, show_default=default, rich_help_panel=under)
+
+
 Data = Annotated[
     str | None,
-    typer.Argument(metavar="DATA", help="CSV, TSV or Parquet file, or the name of a data set (see: unroll datasets)."),
-]
-Config = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Repeat the run of this config.yaml; other options win.")
+    typer.Argument(metavar="DATA", help="CSV, TSV or Parquet file, or the name of a data set (unroll datasets)."),
 ]
 Target = Annotated[
-    list[str] | None, typer.Option("--target", metavar="COLUMN", help="Column to forecast; repeat it, or say all.")
+    list[str] | None,
+    option("--target", "Column to forecast; repeat it, or say all.", "COLUMN", default="the only column of numbers"),
 ]
+Horizon = Annotated[int | None, option("--horizon", "Steps ahead.", "N", default="a season, or at most 12")]
+Input = Annotated[int | None, option("--input", "Steps of history.", "N", default="two seasons, or 16")]
+Season = Annotated[int | None, option("--season", "Steps per season.", "N", default="found in the training data")]
 Feature = Annotated[
     list[str] | None,
-    typer.Option("--feature", metavar="COLUMN", help="Column whose history is read too; repeat it, or say all."),
-]
-Horizon = Annotated[int | None, typer.Option("--horizon", metavar="N", help="Steps ahead [default: a season].")]
-Input = Annotated[int | None, typer.Option("--input", metavar="N", help="Steps of history [default: two seasons].")]
-Season = Annotated[
-    int | None, typer.Option("--season", metavar="N", help="Steps per season [default: found in the training data].")
-]
-SplitOption = Annotated[
-    str, typer.Option("--split", metavar="A,B,C", help="Train, valid, test: fractions, row counts, or rest,48,48.")
+    option("--feature", "Column whose history is read too; repeat it, or say all.", "COLUMN"),
 ]
 Time = Annotated[
-    str | None, typer.Option("--time", metavar="COLUMN", help="Time column [default: found]; none numbers the rows.")
+    str | None, option("--time", "Time column; none numbers the rows.", "COLUMN", default="found by its dates or name")
 ]
-Group = Annotated[
-    str | None, typer.Option("--group", metavar="COLUMN", help="Column that says which series a row belongs to.")
-]
-Delimiter = Annotated[str | None, typer.Option("--delimiter", metavar="CHAR", help="Between columns of a text file.")]
-Layout = Annotated[str, typer.Option("--layout", help="long: a row is a time; rows: a row is a whole series.")]
-Na = Annotated[list[str] | None, typer.Option("--na", metavar="TEXT", help="Text that means a missing value.")]
+Group = Annotated[str | None, option("--group", "Column that says which series a row belongs to.", "COLUMN")]
+SplitOption = Annotated[str, option("--split", "Train, valid, test: fractions, row counts, or rest,48,48.", "A,B,C")]
 Missing = Annotated[
     str,
-    typer.Option("--missing", help="error, or carry: inputs repeat the last value, missing values are never scored."),
+    option(
+        "--missing",
+        "Missing values: an error, or carry: inputs repeat the last value, missing targets are never scored.",
+        "error|carry",
+    ),
 ]
-Sort = Annotated[bool, typer.Option("--sort", help="Order the rows by time.")]
-DropBadRows = Annotated[bool, typer.Option("--drop-bad-rows", help="Leave out rows that cannot be read.")]
-SkipBadSeries = Annotated[bool, typer.Option("--skip-bad-series", help="Leave out series that cannot be used.")]
-Hidden = Annotated[int, typer.Option("--hidden", metavar="N", help="Units per layer.")]
-Layers = Annotated[int, typer.Option("--layers", metavar="N", help="Layers.")]
-Dropout = Annotated[float, typer.Option("--dropout", metavar="P", help="Dropout between layers.")]
-Loss = Annotated[str, typer.Option("--loss", help="mse or mae, on standardised values.")]
-Epochs = Annotated[int, typer.Option("--epochs", metavar="N", help="At most this many epochs.")]
-Patience = Annotated[int, typer.Option("--patience", metavar="N", help="Stop after this many without a gain.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", metavar="N", help="Windows per step.")]
-Out = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Run folder [default: runs/NAME].")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Na = Annotated[
+    list[str] | None,
+    option("--na", "Text that means a missing value; repeat it. Empty cells, nan, NA and null always do.", "TEXT"),
+]
+Delimiter = Annotated[
+    str | None, option("--delimiter", "Between the columns of a text file.", "CHAR", default="comma; tab for .tsv")
+]
+Layout = Annotated[
+    str, option("--layout", "A row is one time of a series (long), or a whole series (rows).", "long|rows")
+]
+Sort = Annotated[bool, option("--sort", "Order the rows by time.")]
+DropBadRows = Annotated[bool, option("--drop-bad-rows", "Leave out rows that cannot be read.")]
+SkipBadSeries = Annotated[bool, option("--skip-bad-series", "Leave out series that cannot be used.")]
+Hidden = Annotated[int, option("--hidden", "Units per layer.", "N", under=NETWORK)]
+Layers = Annotated[int, option("--layers", "Layers.", "N", under=NETWORK)]
+Dropout = Annotated[float, option("--dropout", "Dropout between layers, from 0 to below 1.", "P", under=NETWORK)]
+Metric = Annotated[
+    str,
+    option("--metric", "What decides: MASE, MAE, RMSE, sMAPE or 'scaled MSE'.", "NAME", under=TRAINING),
+]
+Loss = Annotated[
+    str | None,
+    option(
+        "--loss",
+        "What is learned: squared (mse) or absolute (mae) errors of standardised values.",
+        "mse|mae",
+        default="the one that goes with --metric",
+        under=TRAINING,
+    ),
+]
+Epochs = Annotated[int, option("--epochs", "At most this many epochs.", "N", under=TRAINING)]
+Patience = Annotated[int, option("--patience", "Stop after this many epochs without a gain.", "N", under=TRAINING)]
+BatchSize = Annotated[int, option("--batch-size", "Windows per training step.", "N", under=TRAINING)]
+Config = Annotated[
+    Path | None,
+    option("--config", "Repeat the run of this config.yaml; options given beside it win.", "FILE", under=RUN),
+]
+Overwrite = Annotated[bool, option("--overwrite", "Replace the run that is in the folder.", under=RUN)]
+AsJson = Annotated[bool, option("--json", "Print one JSON value and nothing else.", under=RUN)]
+
+
+def out(default: str) -> Any:
+    """``--out``, whose default differs between commands."""
+    return option("--out", "Folder of the run.", "FOLDER", default=default, under=RUN)
 
 
 _RENAMED = {"feature": "features"}

@@ -2,30 +2,71 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import sys
+import textwrap
 import time
+import unicodedata
 from typing import Any, TextIO
 
-import typer
+from unroll.errors import RunError, UnrollError, _sentence
 
-from unroll.errors import UnrollError, _sentence
+_PLAIN = str.maketrans({"…": "...", "·": "-", "µ": "u", "×": "x", "−": "-", "°": "", "’": "'", "–": "-"})
+
+
+def open_streams() -> None:
+    """Make sure that there is somewhere to write to, and that no character stops us from writing."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def drop_stdout() -> None:
+    """Send what is left in the buffer nowhere, so that it is not tried again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(error: UnrollError) -> None:
     """Print an error as it should look: what was received, then what was expected and what to change."""
     head = "error: "
     details = [_sentence(part) for part in (f"expected {error.expected}" if error.expected else "", error.fix) if part]
-    lines = error.received.splitlines() + ([" ".join(details)] if details else [])
+    paragraphs = error.received.splitlines() + ([" ".join(details)] if details else [])
+    width = max(40, columns() - len(head))
+    lines = [line for paragraph in paragraphs for line in _wrapped(shown(paragraph, sys.stderr), width)]
     text = "\n".join((head if k == 0 else " " * len(head)) + line for k, line in enumerate(lines))
-    sys.stderr.write(shown(text, sys.stderr) + "\n")
+    sys.stderr.write(text + "\n")
+
+
+def say(text: str) -> None:
+    """Write ``text``, which ends in its newline, to stdout.
+
+    Raises:
+        BrokenPipeError: the reader has gone.
+        RunError: stdout takes no more, as where its disk is full.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        drop_stdout()
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise RunError(
+            f"cannot write the result to standard output: {(error.strerror or str(error)).lower()}",
+            fix="Free some space, or send it elsewhere",
+        ) from error
 
 
 def print_json(content: Any) -> None:
-    """One object and nothing else."""
-    typer.echo(json.dumps(content, indent=1, ensure_ascii=not unicode_shows(sys.stdout), allow_nan=False))
+    """One JSON value and nothing else; times as ISO text."""
+    unicode = unicode_shows(sys.stdout)
+    say(json.dumps(content, indent=1, ensure_ascii=not unicode, allow_nan=False, default=_iso) + "\n")
 
 
 def print_result(result: dict[str, Any], report: str | None, as_json: bool) -> None:
@@ -35,11 +76,13 @@ def print_result(result: dict[str, Any], report: str | None, as_json: bool) -> N
         return
     from unroll.report import render_terminal
 
-    width = min(100, shutil.get_terminal_size((100, 24)).columns)
-    text = render_terminal(
-        result, width=width, colour=colour_shows(sys.stdout), unicode=unicode_shows(sys.stdout), report_path=report
-    )
-    typer.echo(text, nl=False, color=colour_shows(sys.stdout))
+    colour, unicode = colour_shows(sys.stdout), unicode_shows(sys.stdout)
+    say(render_terminal(result, width=columns(), colour=colour, unicode=unicode, report_path=report))
+
+
+def columns() -> int:
+    """How wide our lines may be."""
+    return min(100, shutil.get_terminal_size((100, 24)).columns)
 
 
 def colour_shows(stream: TextIO) -> bool:
@@ -57,9 +100,20 @@ def unicode_shows(stream: TextIO) -> bool:
 
 
 def shown(text: str, stream: TextIO) -> str:
-    """``text`` in what ``stream`` can carry."""
+    """``text`` as one line that ``stream`` can carry: control characters made visible, signs in ASCII if need be."""
+    text = "".join(c if c.isprintable() or unicodedata.category(c) == "Cf" else ascii(c)[1:-1] for c in text)
+    if not unicode_shows(stream):
+        text = text.translate(_PLAIN)
     encoding = stream.encoding or "ascii"
-    return text.replace("…", "..." if not unicode_shows(stream) else "…").encode(encoding, "replace").decode(encoding)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _iso(value: Any) -> str:
+    return str(value.isoformat())
 
 
 class ProgressLine:

@@ -8,25 +8,27 @@ from typing import Annotated
 import typer
 
 from unroll.cli import options as o
-from unroll.cli.output import print_json
+from unroll.cli.help import RUN
+from unroll.cli.output import print_json, say
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training or a comparison.")]
 New = Annotated[
-    str | None, typer.Argument(metavar="[DATA]", help="History to forecast from [default: the run's own data].")
+    str | None, typer.Argument(metavar="DATA", help="History to forecast from [default: the run's own data].")
 ]
-Destination = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write CSV here [default: stdout].")]
+Destination = Annotated[Path | None, o.option("--out", "CSV file to write.", "FILE", default="stdout", under=RUN)]
 
 
 def command(run: Run, data: New = None, out: Destination = None, as_json: o.AsJson = False) -> None:
-    """Forecast the steps after the end of DATA, which needs history only."""
+    """Forecast the steps that follow the end of DATA, as CSV. DATA needs history only."""
     from unroll.files import write_text
     from unroll.tasks import Forecaster
 
     forecast = Forecaster.load(run).predict(data)
+    if out is not None:
+        write_text(out, forecast.write_csv())
     if as_json:
         print_json(forecast.to_dicts())
     elif out is None:
-        typer.echo(forecast.write_csv(), nl=False)
+        say(forecast.write_csv())
     else:
-        write_text(out, forecast.write_csv())
-        typer.echo(f"{forecast.height:,} rows  {out}")
+        say(f"{forecast.height:,} rows  {out}\n")

@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from unroll.cli import options as o
+from unroll.cli.help import NETWORK, TRAINING
 from unroll.cli.output import ProgressLine, print_result
 
-CellOption = Annotated[str, typer.Option("--cell", metavar="NAME", help="The cell: a name, or package.module:Class.")]
-Rate = Annotated[float, typer.Option("--lr", metavar="RATE", help="Learning rate.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of weights, order and dropout.")]
+CellOption = Annotated[str, o.option("--cell", "The cell: a name, or package.module:Class.", "NAME", under=NETWORK)]
+Rate = Annotated[float, o.option("--lr", "Learning rate.", "RATE", under=TRAINING)]
+Seed = Annotated[int, o.option("--seed", "Of the weights, the order of the data and dropout.", "N", under=TRAINING)]
+Out = Annotated[Path | None, o.out("runs/NAME-CELL, after DATA")]
 
 
 def command(
     context: typer.Context,
     data: o.Data = None,
     target: o.Target = None,
+    feature: o.Feature = None,
     horizon: o.Horizon = None,
+    input: o.Input = None,
+    season: o.Season = None,
+    split: o.SplitOption = "0.7,0.15,0.15",
+    time: o.Time = None,
+    group: o.Group = None,
+    missing: o.Missing = "error",
+    na: o.Na = None,
+    sort: o.Sort = False,
+    drop_bad_rows: o.DropBadRows = False,
+    skip_bad_series: o.SkipBadSeries = False,
+    delimiter: o.Delimiter = None,
+    layout: o.Layout = "long",
     cell: CellOption = "gru",
     hidden: o.Hidden = 64,
     layers: o.Layers = 1,
     dropout: o.Dropout = 0.0,
     lr: Rate = 3e-3,
     seed: Seed = 0,
-    feature: o.Feature = None,
-    time: o.Time = None,
-    group: o.Group = None,
-    input: o.Input = None,
-    season: o.Season = None,
-    split: o.SplitOption = "0.7,0.15,0.15",
-    missing: o.Missing = "error",
-    na: o.Na = None,
-    delimiter: o.Delimiter = None,
-    layout: o.Layout = "long",
-    sort: o.Sort = False,
-    drop_bad_rows: o.DropBadRows = False,
-    skip_bad_series: o.SkipBadSeries = False,
-    loss: o.Loss = "mse",
+    metric: o.Metric = "MASE",
+    loss: o.Loss = None,
     epochs: o.Epochs = 60,
     patience: o.Patience = 8,
     batch_size: o.BatchSize = 64,
-    config: o.Config = None,
-    out: o.Out = None,
+    out: Out = None,
     overwrite: o.Overwrite = False,
+    config: o.Config = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Train one network on DATA and score it beside the baselines.

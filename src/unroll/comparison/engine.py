@@ -85,8 +85,10 @@ class Engine:
         failures: dict[str, str] = {}
         if not waiting:
             return failures
-        while len(self._workers) < min(self.workers, len(waiting)):
-            self._workers.append(_Worker(self._setup, self.threads))
+        fresh = [_Worker(self.threads) for _ in range(min(self.workers, len(waiting)) - len(self._workers))]
+        self._workers += fresh
+        for worker in fresh:  # after all have started: sending waits until a worker has loaded its modules
+            worker.send(self._setup)
         with selectors.DefaultSelector() as selector:
             for worker in self._workers:
                 selector.register(worker.answers, selectors.EVENT_READ, worker)
@@ -112,14 +114,15 @@ class Engine:
                     raise RunError(received, fix=rest)
                 failures[trial.id] = f"{message['kind']}: {message['why']}"
             else:
-                if message["status"] != 0:
+                if message["status"] != 0 and not RunFolder(self._place(trial)).has_result():
                     failures.setdefault(trial.id, _died(message["status"]))
                 self.progress.running.pop(trial.id, None)
                 worker.trial = None
                 self._tell(finished=1)
                 if message.get("gone"):
                     selector.unregister(worker.answers)
-                    self._workers[self._workers.index(worker)] = worker = _Worker(self._setup, self.threads)
+                    self._workers[self._workers.index(worker)] = worker = _Worker(self.threads)
+                    worker.send(self._setup)
                     selector.register(worker.answers, selectors.EVENT_READ, worker)
                 self._give(worker, waiting)
 
@@ -148,7 +151,7 @@ class Engine:
 
 
 class _Worker:
-    def __init__(self, setup: dict[str, Any], threads: int) -> None:
+    def __init__(self, threads: int) -> None:
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         # The caller's import path, so that a cell of the user's own is found.
         environment["PYTHONPATH"] = os.pathsep.join(p or os.getcwd() for p in sys.path)
@@ -166,11 +169,10 @@ class _Worker:
         self.answers: BinaryIO = self.process.stdout  # type: ignore[assignment]
         self.trial: Trial | None = None
         self._partial = b""
-        self._send(setup)
 
     def start(self, trial: Trial, folder: Path, max_seconds: float | None) -> None:
         self.trial = trial
-        self._send({"trial": trial, "folder": str(folder), "max_seconds": max_seconds})
+        self.send({"trial": trial, "folder": str(folder), "max_seconds": max_seconds})
 
     def listen(self) -> list[dict[str, Any]]:
         data = os.read(self.answers.fileno(), 65536)
@@ -191,7 +193,7 @@ class _Worker:
         self.process.wait()
         self.answers.close()
 
-    def _send(self, message: Any) -> None:
+    def send(self, message: Any) -> None:
         # A dead worker's end is read from its answers, where every other end is.
         with contextlib.suppress(BrokenPipeError):
             pickle.dump(message, self.requests)

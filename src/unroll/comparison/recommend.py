@@ -46,8 +46,8 @@ def recommend(
 ) -> Answer:
     """Choose among ``entries``; ``gains[a, b]`` says by what share a's score is below b's.
 
-    Among the networks level with the best one (their paired difference may be zero) the one with the fewest
-    parameters is recommended; a baseline is, where no network is clearly better than it.
+    Among the networks level with the best one (their paired difference may be zero) and clearly better than the best
+    baseline, the one with the fewest parameters is recommended; where there is none, that baseline is.
     """
     scored = [e for e in entries if e.score.mean is not None]
     networks = sorted((e for e in scored if e.network), key=_mean)
@@ -56,13 +56,15 @@ def recommend(
         return Answer(None, None, ["No candidate was trained to the end, so nothing can be recommended."], [])
     best = networks[0]
     level = [e for e in networks[1:] if _level(gains.get((best.name, e.name)))]
-    chosen = min([best, *level], key=lambda e: (e.parameters, _mean(e)))
     warnings = [w for b in baselines if (w := _not_beaten(best, b, gains, metric))]
     winner = _winner(scored)
     rival = baselines[0] if baselines else None
+    clear = [e for e in [best, *level] if rival is None or _clearly(gains.get((e.name, rival.name)))]
+    if rival is not None and not clear:
+        gain = gains.get((best.name, rival.name))
+        return _for_baseline(rival, best, gain, winner, warnings, _reach(networks, season, unit), metric)
+    chosen = min(clear, key=lambda e: (e.parameters, _mean(e)))
     gain = gains.get((chosen.name, rival.name)) if rival else None
-    if rival is not None and (gain is None or gain.mean is None or not _clearly(gain)):
-        return _for_baseline(rival, chosen, gain, winner, warnings, _reach(networks, season, unit), metric)
     reasons = _reasons(chosen, best, level, rival, gain, metric)
     sentence = f"Use {chosen.name}: {', '.join(reasons)}."
     sentences = [sentence, *_undecided(winner, networks), *_reach(networks, season, unit)]
@@ -84,8 +86,8 @@ def _level(gain: Interval | None) -> bool:
     return gain is None or gain.low is None or gain.high is None or gain.low <= 0 <= gain.high
 
 
-def _clearly(gain: Interval) -> bool:
-    return gain.low is not None and gain.low > 0
+def _clearly(gain: Interval | None) -> bool:
+    return gain is not None and gain.low is not None and gain.low > 0
 
 
 def _winner(entries: Sequence[Entry]) -> str | None:
@@ -106,7 +108,7 @@ def _not_beaten(best: Entry, baseline: Entry, gains: Mapping[tuple[str, str], In
 
 def _for_baseline(
     rival: Entry,
-    chosen: Entry,
+    best: Entry,
     gain: Interval | None,
     winner: str | None,
     warnings: list[str],
@@ -116,10 +118,10 @@ def _for_baseline(
     ahead = gain is not None and gain.mean is not None and gain.mean > 0
     if gain is not None and gain.low is None and ahead:
         share = percent(gain.mean or 0.0)
-        why = f"{chosen.name} scores {share} lower, but there are too few test windows to tell that from chance"
+        why = f"{best.name} scores {share} lower, but there are too few test windows to tell that from chance"
     elif ahead:
         assert gain is not None
-        why = f"{chosen.name} is {LEVEL} it ({_range(gain)} better), and costs {_count(chosen.parameters)} parameters"
+        why = f"{best.name} is {LEVEL} it ({_range(gain)} better), and costs {_count(best.parameters)} parameters"
     else:
         why = f"no network has a lower {metric}"
     return Answer(rival.name, winner, [f"Use {rival.name}: {why}.", *reach], warnings)

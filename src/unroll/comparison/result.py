@@ -15,7 +15,8 @@ from unroll.data import show_time
 from unroll.tasks import METRICS, Baseline, ForecastTask, NetworkOptions, WindowErrors
 
 SCHEMA = 1
-MAIN_METRIC = "MASE"
+FALLBACK_METRIC = "MAE"
+"""Where the metric asked for is not defined, as MASE is not for a training range without any change."""
 EXAMPLES = 3
 
 
@@ -49,7 +50,8 @@ def assemble(
     resampler = Resampler(measured[0].errors[0], task.horizon)
     streams = {key: number for number, key in enumerate(errors)}
     intervals = {key: _intervals(resampler, errors[key], streams[key]) for key in errors}
-    metric = MAIN_METRIC if all(i[MAIN_METRIC].mean is not None for i in intervals.values()) else "MAE"
+    known = all(interval[task.metric].mean is not None for interval in intervals.values())
+    metric = task.metric if known else FALLBACK_METRIC
     entries = [_candidate_entry(m, intervals[m.network.name][metric]) for m in measured]
     entries += [Entry(b.name, intervals[b.name][metric], b.parameters, network=False) for b in baselines]
     gains = _gains(resampler, errors, streams, metric)

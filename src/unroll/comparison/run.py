@@ -93,6 +93,8 @@ def run_comparison(
         chosen = [t for n in networks if rates[n] for t in seed_trials(n, rates[n], options)[1:]]
         failures |= engine.run(chosen)
         shared = {"workers": engine.workers, "threads_per_worker": engine.threads}
+    for network in networks:
+        failures |= _diverged(run, network, rates[network], options)
     measured = [m for n in networks if (m := _measure(run, task, n, rates[n], options)) is not None]
     if not measured:
         raise RunError(
@@ -157,16 +159,28 @@ def _finished(run: RunFolder, trials: Sequence[Trial]) -> list[tuple[Trial, dict
     return [(t, _place(run, t).read_json("result.json")) for t in trials if _place(run, t).has_result()]
 
 
+def _trained(run: RunFolder, trials: Sequence[Trial]) -> list[tuple[Trial, dict[str, Any]]]:
+    """The finished trials that learned something."""
+    return [(t, r) for t, r in _finished(run, trials) if r["valid_loss"] is not None]
+
+
+def _diverged(run: RunFolder, network: NetworkOptions, lr: float, options: CompareOptions) -> dict[str, str]:
+    """The seeds that diverged at the chosen rate, or the searched rates where none was left to choose."""
+    trials = seed_trials(network, lr, options) if lr else search_trials(network, options)
+    why = "training diverged before its first validation"
+    return {t.id: why for t, r in _finished(run, trials) if r["valid_loss"] is None}
+
+
 def _best_rate(run: RunFolder, network: NetworkOptions, options: CompareOptions) -> float:
     """The searched rate with the lowest validation loss; 0 if no search trial succeeded."""
-    found = [(r["valid_loss"], t.lr) for t, r in _finished(run, search_trials(network, options)) if r["valid_loss"]]
+    found = [(r["valid_loss"], t.lr) for t, r in _trained(run, search_trials(network, options))]
     return min(found)[1] if found else 0.0
 
 
 def _measure(
     run: RunFolder, task: ForecastTask, network: NetworkOptions, lr: float, options: CompareOptions
 ) -> Measured | None:
-    seeds = _finished(run, seed_trials(network, lr, options)) if lr else []
+    seeds = _trained(run, seed_trials(network, lr, options)) if lr else []
     if not seeds:
         return None
     search = [{"lr": t.lr, "valid_loss": r["valid_loss"]} for t, r in _finished(run, search_trials(network, options))]

@@ -108,7 +108,11 @@ def _only_numeric(numeric: Sequence[str], table: Table) -> tuple[str, ...]:
     if len(numeric) == 1:
         return (numeric[0],)
     if not numeric:
-        raise DataError(f"{table.name} has no column of numbers to forecast", expected="at least one")
+        raise DataError(
+            f"{table.name} has no column of numbers to forecast; its columns: {listed(table.frame.columns)}",
+            expected="one in which half of the values or more are numbers",
+            fix="Give another file, or --delimiter if it was cut in the wrong places",
+        )
     raise DataError(
         f"no target given, and {table.name} has {len(numeric):,} columns of numbers: {listed(numeric)}",
         expected="the name of the column to forecast",
@@ -127,13 +131,17 @@ def _check_roles(table: Table, columns: Columns, numeric: Sequence[str]) -> None
         _known(table, name, use)
         if name in roles:
             raise DataError(
-                f"column '{name}' is given twice: as {roles[name]} and as {use}",
+                f"column '{name}' is given twice: {_uses(roles[name], use)}",
                 expected="one use for each column",
                 fix=f"Take it out of {use}",
             )
         roles[name] = use
         if use in ("--target", "--feature") and name not in numeric:
             raise _not_numeric(table, name, use, numeric)
+
+
+def _uses(first: str, second: str) -> str:
+    return f"both times as {first}" if first == second else f"as {first} and as {second}"
 
 
 def _not_numeric(table: Table, name: str, use: str, numeric: Sequence[str]) -> DataError:

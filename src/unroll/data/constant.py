@@ -45,7 +45,8 @@ def _problem(series: Series, of: SeriesSet, bounds: tuple[int, int], *, training
         if len(seen) and seen.min() < seen.max():
             continue
         what = f"series '{series.name}'" if len(of.targets) == 1 else f"target '{target}' of series '{series.name}'"
-        state = f"is constant: {seen[0]} in all {rows}" if len(seen) else f"has no values in its {rows}"
+        every = "its only" if len(values) == 1 else "all"
+        state = f"is constant: {seen[0]} in {every} {rows}" if len(seen) else f"has no values in its {rows}"
         return DataError(f"{what} {state}", expected="values that vary", fix=_fix(of, training))
     return None
 

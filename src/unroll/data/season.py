@@ -51,7 +51,9 @@ def _autocorrelations(series: Series, rows: tuple[int, int], targets: int) -> li
             continue
         change = change[observed[0] :]
         change = change - np.nanmean(change)
-        if np.nanmax(np.abs(change)) > 0:
+        largest = np.nanmax(np.abs(change))
+        if largest > 0:
+            change = change / largest  # products of the smallest numbers would be 0
             curves.append(_autocorrelation(change)[: len(change) // 3 + 1])
     return curves
 

@@ -74,7 +74,7 @@ def ranges(rows: int, split: Split, name: str = "") -> Ranges:
         raise DataError(
             f"{f'series {name!r}' if name else 'the series'} has {counted(rows, 'row')}",
             expected=f"{least:,} or more for --split {split.text}",
-            fix=_FIX,
+            fix=_fitting(rows),
         )
     a, b, c = (rows - needed if part is None else int(part) for part in split.parts)
     return Ranges((0, a), (a, a + b), (a + b, a + b + c))
@@ -100,12 +100,17 @@ def _check_parts(name: str, bounds: Ranges, split: Split) -> None:
         return
     rows = bounds.test[1]
     parts = ", ".join(f"{size:,} {part}" for size, part in zip(sizes, PARTS, strict=True))
-    held = max(1, rows // 4)
     raise DataError(
         f"series '{name}' has {counted(rows, 'row')} ({parts})",
         expected=f"rows in each part of --split {split.text}",
-        fix=f"Give --split rest,{held},{held}" if rows > 2 else "Give more rows",
+        fix=_fitting(rows),
     )
+
+
+def _fitting(rows: int) -> str:
+    """What to change so that each part of ``rows`` rows has some, and training two."""
+    held = max(1, rows // 4)
+    return f"Give --split rest,{held},{held}" if rows > 3 else "Give more rows: a series needs 4 at the very least"
 
 
 def _share(word: str, text: str) -> float | int | None:

@@ -24,9 +24,10 @@ class GradientByLag:
     """log10 of ‖dL/ds_{T-k}‖ / ‖dL/ds_T‖ over sequences, by lag k = 0 … T-1.
 
     Attributes:
-        median, q25, q75: by lag; None where below 1e-30.
+        median, q25, q75: by lag, up to the longest sequence; None where below 1e-30.
         horizon: the smallest lag at which the median is below 1 %, or None if it never is.
-        sequences: how many sequences the quantiles are over.
+        sequences: how many sequences the quantiles are over. One that is shorter than a lag, or whose loss
+            does not depend on its last state, is left out.
     """
 
     median: list[float | None]
@@ -50,9 +51,9 @@ def gradient_by_lag(
 ) -> GradientByLag:
     """Total gradient of a loss at the last step with respect to the state at every earlier one.
 
-    The state s_t joins h and c of all layers at the boundary between steps: c's part is taken with h fixed, so
-    that both are coordinates of the same state. This is not ``output.grad``, which holds only the direct
-    contribution of each output to the loss.
+    The state s_t joins h and c of all layers at the boundary between steps: each part is taken with the others
+    fixed, so that all are coordinates of the same state. This is not ``output.grad``, which holds only the
+    direct contribution of each output to the loss. The output of the last step must be a part of the state.
 
     Args:
         layer: a unidirectional recurrent layer. Run it in float64 and in the mode to be measured.
@@ -62,32 +63,50 @@ def gradient_by_lag(
         lengths: (batch,), each at least 1; the lag counts from each sequence's own last step.
 
     Raises:
-        ConfigError: the layer is bidirectional, a sequence is empty, or the loss does not depend on the state.
+        ConfigError: the layer is bidirectional, a length is not from 1 to T, or the loss does not depend on
+            the last state.
     """
     if layer.bidirectional:
         raise ConfigError("the gradient by lag counts back from the end", expected="a unidirectional layer")
     B, T = x.shape[:2]
     ends = torch.full((B,), T, device=x.device) if lengths is None else lengths.to(x.device)
-    if int(ends.min()) < 1:
-        raise ConfigError("an empty sequence has no last step", expected="lengths of at least 1")
-    leaves, last = _unrolled(layer, x, ends)
-    total = loss(last).sum()
+    if ends.shape != (B,) or not B or int(ends.min()) < 1 or int(ends.max()) > T:
+        raise ConfigError(
+            f"lengths {ends.tolist()} do not fit {B} sequences of {T} steps",
+            expected=f"{B} lengths from 1 to {T}, one per sequence",
+            fix="Leave out empty sequences: they have no last step",
+        )
+    with torch.enable_grad():
+        leaves, last = _unrolled(layer, x, ends)
+        total = loss(last).sum()
+    if not total.requires_grad:
+        raise _blind()
     grads = torch.autograd.grad(total, [leaf for step in leaves for leaf in step], allow_unused=True)
     norms = _norms(grads, leaves)
     return _summary(norms, ends)
 
 
 def _unrolled(layer: Recurrent, x: Tensor, ends: Tensor) -> tuple[list[list[Tensor]], Tensor]:
-    """Step through ``x``; returns each step's state leaves (graph nodes) and the output at each row's end."""
-    with torch.enable_grad():
-        state: Sequence[Any] = layer.initial_state(x.shape[0], device=x.device, dtype=x.dtype)
-        leaves: list[list[Tensor]] = []
-        last = x.new_zeros(x.shape[0], layer.output_size)
-        for t in range(x.shape[1]):
-            output, state = layer.step(x[:, t], state)
-            leaves.append([leaf for cell_state in state for leaf in cell_state])
-            last = torch.where((ends == t + 1).unsqueeze(1), output, last)
+    """Step through ``x``; returns each step's state leaves and the output at each row's end.
+
+    The leaves are copies that only later steps read: graph nodes at the boundary.
+    """
+    state: Sequence[Any] = layer.initial_state(x.shape[0], device=x.device, dtype=x.dtype)
+    leaves: list[list[Tensor]] = []
+    last = x.new_zeros(x.shape[0], layer.output_size)
+    for t in range(x.shape[1]):
+        output, reached = layer.step(x[:, t], state)
+        state = [type(own)(*(_boundary(leaf) for leaf in own)) for own in reached]
+        leaves.append([leaf for own in state for leaf in own])
+        for before, after in zip(reached[-1], state[-1]):
+            output = after if output is before else output
+        last = torch.where((ends == t + 1).unsqueeze(1), output, last)
     return leaves, last
+
+
+def _boundary(leaf: Tensor) -> Tensor:
+    copy = leaf.clone()
+    return copy if copy.requires_grad else copy.requires_grad_()
 
 
 def _norms(grads: Sequence[Tensor | None], leaves: list[list[Tensor]]) -> Tensor:
@@ -102,20 +121,25 @@ def _norms(grads: Sequence[Tensor | None], leaves: list[list[Tensor]]) -> Tensor
 
 
 def _summary(norms: Tensor, ends: Tensor) -> GradientByLag:
-    T, B = norms.shape
-    lag = torch.arange(T, device=norms.device).unsqueeze(1)
+    lag = torch.arange(int(ends.max()), device=norms.device).unsqueeze(1)
     t = ends - 1 - lag
     by_lag = norms.gather(0, t.clamp(min=0))
-    if not bool((by_lag[0] > 0).any()):
-        raise ConfigError("the loss does not depend on the last state", expected="a loss of the layer's last output")
-    ratio = by_lag / by_lag[0]
-    log = torch.where((t >= 0) & (by_lag[0] > 0), ratio.log10(), torch.nan)
+    counted = by_lag[0] > 0
+    if not bool(counted.any()):
+        raise _blind()
+    # Nothing at all is far below the floor but finite, so that quantiles can be taken between.
+    log = (by_lag / by_lag[0]).log10().clamp(min=100 * FLOOR)
+    log = torch.where((t >= 0) & counted, log, torch.nan)
     quantiles = [log.nanquantile(q, dim=1) for q in (0.25, 0.5, 0.75)]
     q25, median, q75 = ([_floored(v) for v in q.tolist()] for q in quantiles)
     threshold = math.log10(REACH)
-    below = [k for k, v in enumerate(median) if v is None or v < threshold]
-    return GradientByLag(median, q25, q75, below[0] if below else None, B)
+    below = [k for k, value in enumerate(quantiles[1].tolist()) if value < threshold]
+    return GradientByLag(median, q25, q75, below[0] if below else None, int(counted.sum()))
 
 
 def _floored(value: float) -> float | None:
     return None if math.isnan(value) or value < FLOOR else value
+
+
+def _blind() -> ConfigError:
+    return ConfigError("the loss does not depend on the last state", expected="a loss of the layer's last output")

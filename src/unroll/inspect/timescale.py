@@ -37,12 +37,12 @@ def keep_timescale(trace: Trace) -> KeepTimescale | None:
     alone would keep; new writes and the path through W_hh are not in it.
 
     Returns:
-        None if no layer of the trace has a keep gate.
+        None if no layer of the trace has a keep gate, or none took a step.
     """
     taus: list[float] = []
     gate = None
     for layer in trace.layers.values():
-        if layer.keep_gate is None:
+        if layer.keep_gate is None or layer.keep_gate not in layer.signals:
             continue
         gate = layer.keep_gate
         taus.extend(_taus(layer.signals[gate], layer.mask))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -14,19 +14,21 @@ from torch import Tensor
 
 from unroll.errors import ConfigError, did_you_mean
 from unroll.kernels import ragged, reference, torch_op
-from unroll.kernels.operator import Operator, Recurrence, State, StepLike, map_state
+from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state
 
 BACKENDS = ("auto", "torch", "reference")
 _forced: ContextVar[str] = ContextVar("unroll_backend", default="auto")
 
 __all__ = [
     "BACKENDS",
+    "Fusable",
     "Operator",
     "Recurrence",
     "State",
     "StepLike",
     "backend",
     "fused",
+    "fused_step",
     "map_state",
     "reference",
     "run",
@@ -60,28 +62,37 @@ def backend() -> str:
     return _forced.get()
 
 
-def fused(cell: Recurrence) -> Operator | None:
-    """The torch operator to run ``cell`` with, or None for the step loop."""
+def fused(cell: Fusable) -> Operator | None:
+    """The torch operator to run ``cell`` with, or None for the step loop.
+
+    Raises:
+        ConfigError: ``use("torch")`` is in force and there is none.
+    """
     forced = _forced.get()
     if forced == "reference":
         return None
     operator = cell.operator()
     if operator is None and forced == "torch":
-        raise ConfigError(
-            f"torch has no operator for {type(cell).__name__}",
-            fix="Use the backend 'auto' or 'reference' for it",
-        )
+        raise _no_operator(cell, "")
     return operator
 
 
 def step(cell: Recurrence, x: Tensor, state: Any) -> tuple[Tensor, Any]:
     """One step of one layer: output and new state, with torch's cell operator where it computes the same."""
-    operator = fused(cell)
-    leaves = torch_op.cell_step(operator, x, state) if operator is not None else None
+    leaves = fused_step(cell, x, state)
     if leaves is None:
         taken = cell.step(x, state)
         return taken.output, taken.state
     return leaves[0], type(state)(*leaves)
+
+
+def fused_step(cell: Recurrence, x: Tensor, leaves: Sequence[Tensor]) -> tuple[Tensor, ...] | None:
+    """One step by torch's cell operator, which checks every shape: the new state's leaves, or None without one."""
+    operator = fused(cell)
+    stepped = torch_op.cell_step(operator, x, leaves) if operator is not None else None
+    if stepped is None and _forced.get() == "torch":
+        raise _no_operator(cell, "one step of ")
+    return stepped
 
 
 def run(
@@ -93,7 +104,7 @@ def run(
         return reference.run(cell, x, state, lengths=lengths, reverse=reverse)
 
     def full(part: Tensor, leaves: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        output, final = torch_op.run([operator], part, [leaf.unsqueeze(0) for leaf in leaves])
+        output, final = torch_op.run(operator, part, [leaf.unsqueeze(0) for leaf in leaves])
         return output, tuple(leaf.squeeze(0) for leaf in final)
 
     if lengths is not None:
@@ -104,3 +115,10 @@ def run(
     else:
         output, final = full(x, list(state))
     return output, type(state)(*final)
+
+
+def _no_operator(cell: Fusable, part: str) -> ConfigError:
+    return ConfigError(
+        f"torch has no operator for {part}{type(cell).__name__} as it is set up",
+        fix="Use the backend 'auto' or 'reference' for it",
+    )

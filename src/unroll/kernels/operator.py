@@ -14,7 +14,7 @@ State = tuple[Tensor, ...]
 class Operator(NamedTuple):
     """A torch operator that computes the same recurrence, with its weights in torch's order.
 
-    ``weights``: ``(w_ih, w_hh[, b_ih, b_hh][, w_hr])``.
+    ``weights``: ``(w_ih, w_hh[, b_ih, b_hh][, w_hr])``, of a stack one layer and direction after the other.
     """
 
     name: str
@@ -22,12 +22,16 @@ class Operator(NamedTuple):
     has_biases: bool
 
 
-class Recurrence(Protocol):
+class Fusable(Protocol):
+    """What may have a torch operator that equals it."""
+
+    def operator(self) -> Operator | None: ...
+
+
+class Recurrence(Fusable, Protocol):
     """What every backend runs: one step, and the operator that equals it where there is one."""
 
     def step(self, x: Tensor, state: Any, /) -> StepLike: ...
-
-    def operator(self) -> Operator | None: ...
 
 
 class StepLike(Protocol):

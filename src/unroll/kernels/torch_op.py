@@ -25,36 +25,36 @@ _CELL: dict[str, Any] = {
 
 
 def run(
-    operators: Sequence[Operator],
+    operator: Operator,
     x: Tensor,
     state: Sequence[Tensor],
     *,
+    batch_sizes: Tensor | None = None,
     num_layers: int = 1,
     bidirectional: bool = False,
     dropout: float = 0.0,
     training: bool = False,
-    batch_first: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """A whole stack in one call.
+    """A whole stack in one call, over ``x`` (T, batch, features) or, with ``batch_sizes``, over packed rows.
 
-    ``operators`` come layer by layer, forward before reverse; ``state`` leaves are
+    ``operator.weights`` come layer by layer, forward before reverse; ``state`` leaves are
     (layers x directions, batch, features).
     """
-    name, _, has_biases = operators[0]
-    weights = [w for operator in operators for w in operator.weights]
-    hx = tuple(state) if name == "lstm" else state[0]
-    output, *final = _SEQUENCE[name](
-        x, hx, weights, has_biases, num_layers, dropout, training, bidirectional, batch_first
-    )
+    function, weights, has_biases = _SEQUENCE[operator.name], operator.weights, operator.has_biases
+    hx = tuple(state) if operator.name == "lstm" else state[0]
+    if batch_sizes is None:
+        output, *final = function(x, hx, weights, has_biases, num_layers, dropout, training, bidirectional, False)
+    else:
+        output, *final = function(x, batch_sizes, hx, weights, has_biases, num_layers, dropout, training, bidirectional)
     return output, tuple(final)
 
 
 def cell_step(operator: Operator, x: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, ...] | None:
     """One step of a cell, or None where torch has no operator for it (projections)."""
-    biases = 2 if operator.has_biases else 0
-    if len(operator.weights) != 2 + biases:
+    name, weights, has_biases = operator
+    if len(weights) != (4 if has_biases else 2):
         return None
-    hx = tuple(state) if operator.name == "lstm" else state[0]
-    weights = operator.weights if operator.has_biases else (*operator.weights, None, None)
-    result = _CELL[operator.name](x, hx, *weights)
-    return result if isinstance(result, tuple) else (result,)
+    biases = () if has_biases else (None, None)
+    if name == "lstm":
+        return tuple(_CELL[name](x, tuple(state), *weights, *biases))
+    return (_CELL[name](x, state[0], *weights, *biases),)

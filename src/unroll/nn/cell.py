@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -26,6 +27,13 @@ class Step(NamedTuple):
     output: Tensor
     state: Any
     signals: Mapping[str, Tensor]
+
+
+class Layout(NamedTuple):
+    """A state's type, and the shape of its leaves after the batch."""
+
+    kind: Any
+    shapes: tuple[tuple[int, ...], ...]
 
 
 class Cell(nn.Module):
@@ -75,40 +83,60 @@ class Cell(nn.Module):
         bound.arguments["input_size"] = input_size
         return type(self)(*bound.args, **bound.kwargs)
 
-    def forward(self, x: Tensor, hx: Tensor | State | None = None) -> Tensor | State:
-        """One step as torch's cells take it: ``x`` (batch, input) or (input), returns the new state.
+    @cached_property
+    def layout(self) -> Layout:
+        """What a state of this cell looks like."""
+        state = self.initial_state(0, device=torch.device("meta"))
+        return Layout(type(state), tuple(tuple(leaf.shape[1:]) for leaf in state))
+
+    def checked_state(self, given: Sequence[Tensor], batch_size: int, name: str) -> Any:
+        """``given`` as this cell's state.
+
+        Raises:
+            RuntimeError: it has other leaves than the cell's state for ``batch_size`` rows; ``name`` says which.
+        """
+        kind, shapes = self.layout
+        if len(given) != len(shapes) or any(leaf.shape != (batch_size, *own) for leaf, own in zip(given, shapes)):
+            expected = ", ".join(str((batch_size, *own)) for own in shapes)
+            got = ", ".join(str(tuple(leaf.shape)) for leaf in given)
+            raise RuntimeError(f"{type(self).__name__}: Expected {name} of shapes {expected}, got {got}")
+        return kind(*given)
+
+    def forward(self, input: Tensor, hx: Tensor | State | None = None) -> Tensor | State:
+        """One step as torch's cells take it: ``input`` (batch, input_size) or (input_size), returns the new state.
 
         A state of one tensor goes in and comes out as that tensor, one of several as a tuple.
         """
-        name = type(self).__name__
-        if x.dim() not in (1, 2):
-            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {x.dim()}D instead")
-        if x.shape[-1] != self.input_size:
-            raise RuntimeError(f"input has inconsistent input_size: got {x.shape[-1]} expected {self.input_size}")
-        batched = x.dim() == 2
-        x = x if batched else x.unsqueeze(0)
-        blank = self.initial_state(x.shape[0], device=x.device, dtype=x.dtype)
-        state = blank if hx is None else self._given_state(hx, blank, batched)
-        leaves = tuple(kernels.step(self, x, state)[1])
+        batched = input.dim() == 2
+        if not batched and input.dim() != 1:
+            raise ValueError(f"{type(self).__name__}: Expected input to be 1D or 2D, got {input.dim()}D instead")
+        x = input if batched else input.unsqueeze(0)
+        if hx is None:
+            given = self.initial_state(x.shape[0], device=x.device, dtype=x.dtype)
+        else:
+            given = self._given_leaves(hx, batched)
+        leaves = kernels.fused_step(self, x, given)
+        if leaves is None:
+            leaves = self._step_leaves(x, given)
         if not batched:
-            leaves = tuple(leaf.squeeze(0) for leaf in leaves)
-        return leaves[0] if len(leaves) == 1 else leaves
+            leaves = tuple([leaf.squeeze(0) for leaf in leaves])
+        return leaves if len(leaves) > 1 else leaves[0]
 
-    def _given_state(self, hx: Tensor | State, blank: Any, batched: bool) -> Any:
-        given = (hx,) if isinstance(hx, Tensor) else tuple(hx)
-        if len(given) != len(blank):
-            raise ValueError(f"{type(self).__name__}: expected a state of {len(blank)} tensors, got {len(given)}")
-        for position, (leaf, model) in enumerate(zip(given, blank)):
-            if leaf.dim() not in (1, 2):
-                raise ValueError(
-                    f"{type(self).__name__}: Expected hx[{position}] to be 1D or 2D, got {leaf.dim()}D instead"
-                )
-            shape = tuple(model.shape if batched else model.shape[1:])
-            if tuple(leaf.shape) != shape:
-                raise RuntimeError(
-                    f"{type(self).__name__}: Expected hx[{position}] of shape {shape}, got {tuple(leaf.shape)}"
-                )
-        return type(blank)(*(given if batched else (leaf.unsqueeze(0) for leaf in given)))
+    def _given_leaves(self, hx: Tensor | State, batched: bool) -> State:
+        given, shapes = (hx,) if isinstance(hx, Tensor) else tuple(hx), self.layout.shapes
+        if len(given) != len(shapes):
+            raise RuntimeError(f"{type(self).__name__}: Expected a state of {len(shapes)} tensors, got {len(given)}")
+        for position, (leaf, own) in enumerate(zip(given, shapes)):
+            if not 0 <= leaf.dim() - len(own) <= 1:
+                name = "hidden" if isinstance(hx, Tensor) else f"hx[{position}]"
+                expected = f"{len(own)}D or {len(own) + 1}D"
+                raise ValueError(f"{type(self).__name__}: Expected {name} to be {expected}, got {leaf.dim()}D instead")
+        return given if batched else tuple([leaf.unsqueeze(0) for leaf in given])
+
+    def _step_leaves(self, x: Tensor, given: Sequence[Tensor]) -> State:
+        if x.shape[1] != self.input_size:
+            raise RuntimeError(f"input has inconsistent input_size: got {x.shape[1]} expected {self.input_size}")
+        return tuple(self.step(x, self.checked_state(given, x.shape[0], "hx")).state)
 
 
 class GatedCell(Cell):
@@ -138,7 +166,7 @@ class GatedCell(Cell):
         for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
             if not isinstance(size, int):
                 raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
-            if size <= 0:
+            if size < 0:
                 raise ValueError(f"{name} must be greater than zero")
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         self.output_size = recurrent_size or hidden_size
@@ -151,13 +179,13 @@ class GatedCell(Cell):
 
     def reset_parameters(self) -> None:
         """Draw every parameter anew from U(-1/√hidden, 1/√hidden)."""
-        bound = 1.0 / math.sqrt(self.hidden_size)
+        bound = 1.0 / math.sqrt(self.hidden_size) if self.hidden_size else 0.0
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
     def _weights(self) -> tuple[Tensor, ...]:
-        if self.bias_ih is not None and self.bias_hh is not None:
-            return (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        if self.bias:
+            return (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)  # type: ignore[return-value]
         return (self.weight_ih, self.weight_hh)
 
     def extra_repr(self) -> str:

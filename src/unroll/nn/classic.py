@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from unroll import kernels
 from unroll.kernels import Operator, torch_op
+from unroll.nn import packed
 from unroll.nn.cell import Cell, GatedCell
 from unroll.nn.cells import GRUCell, LSTMCell, RNNCell
 from unroll.nn.recurrent import Recurrent, _watcher
@@ -43,6 +44,9 @@ class Classic(Recurrent):
             raise TypeError(f"bias should be of type bool, got: {type(bias).__name__}")
         if not isinstance(batch_first, bool):
             raise TypeError(f"batch_first should be of type bool, got: {type(batch_first).__name__}")
+        for name, size in (("input_size", cell.input_size), ("hidden_size", cell.hidden_size)):
+            if size == 0:
+                raise ValueError(f"{name} must be greater than zero")
         self.hidden_size, self.bias = cell.hidden_size, bias
         super().__init__(cell, num_layers, bidirectional=bidirectional, dropout=dropout, batch_first=batch_first)
         if self.dropout > 0 and num_layers == 1:
@@ -55,6 +59,9 @@ class Classic(Recurrent):
     def _hold(self, cells: list[Cell]) -> None:
         self.input_size = cells[0].input_size
         self.output_size = self.directions * cells[-1].output_size
+        operator = cells[0].operator()
+        self._operator_name = None if operator is None else operator.name
+        self._state_widths = [shape[-1] for shape in cells[0].layout.shapes]
         self._weight_names: list[dict[str, str]] = []
         for position, cell in enumerate(cells):
             layer, direction = divmod(position, self.directions)
@@ -67,13 +74,21 @@ class Classic(Recurrent):
             self._weight_names.append(names)
         # A tuple keeps the bare cells out of the module tree.
         self._bare_cells = tuple(cells)
+        self._weights_of = attrgetter(*(flat for names in self._weight_names for flat in names.values()))
 
     def cell_at(self, layer: int, direction: int = 0) -> Cell:
         position = layer * self.directions + direction
-        cell = copy.copy(self._bare_cells[position])
+        bare = self._bare_cells[position]
         own = {name: getattr(self, flat) for name, flat in self._weight_names[position].items()}
-        cell.__dict__["_parameters"] = {**cell._parameters, **own}
+        cell = Cell.__new__(type(bare))
+        cell.__dict__.update(bare.__dict__, _parameters={**bare._parameters, **own})
         return cell
+
+    def operator(self) -> Operator | None:
+        """The whole stack as one torch operator over the current parameters, or None."""
+        if self._operator_name is None:
+            return None
+        return Operator(self._operator_name, self._weights_of(self), self.bias)
 
     @property
     def all_weights(self) -> list[list[nn.Parameter]]:
@@ -85,6 +100,9 @@ class Classic(Recurrent):
         bound = self.hidden_size**-0.5
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
+
+    def flatten_parameters(self) -> None:
+        """torch's call, so that code which makes it runs. It changes nothing: no copy of the weights is kept here."""
 
     def forward(  # type: ignore[override]
         self,
@@ -99,26 +117,29 @@ class Classic(Recurrent):
             a tuple (h_n, c_n) for LSTM.
         """
         if isinstance(input, PackedSequence):
+            if lengths is not None:
+                raise ValueError("a PackedSequence brings its own lengths: leave out lengths=")
             return self._forward_packed(input, hx)
         self._check_dtype(input)
         x, batched = self._time_major(input)
-        state = self._stacked_state(hx, x, batched)
+        state = self._stacked_state(hx, x, x.shape[1], batched=batched)
         known = self._checked_lengths(lengths, x)
-        output, leaves = self._run_stacked(x, state, known)
+        output, leaves = self.run_stacked(x, state, known)
         if not batched:
             output, leaves = output.squeeze(1), tuple(leaf.squeeze(1) for leaf in leaves)
         elif self.batch_first:
             output = output.transpose(0, 1)
         return output, self._hand_back(leaves)
 
-    def _run_stacked(
+    def run_stacked(
         self, x: Tensor, state: tuple[Tensor, ...], lengths: Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        if lengths is None and _watcher.get() is None and x.shape[0] and x.shape[1]:
-            operators = self._operators()
-            if operators is not None:
+        """Output and final state over ``x`` (T, batch, features), by one operator where torch has it."""
+        if lengths is None and _watcher.get() is None and x.numel():
+            operator = kernels.fused(self)
+            if operator is not None:
                 return torch_op.run(
-                    operators,
+                    operator,
                     x,
                     state,
                     num_layers=self.num_layers,
@@ -126,37 +147,29 @@ class Classic(Recurrent):
                     dropout=self.dropout,
                     training=self.training,
                 )
-        kind = type(self._bare_cells[0].initial_state(0))
-        states = [kind(*leaves) for leaves in zip(*(leaf.unbind(0) for leaf in state))]
-        output, final = super()._run(x, states, lengths)
+        output, final = super()._run(x, self.cell_states(state), lengths)
         return output, tuple(torch.stack(leaves) for leaves in zip(*final))
 
-    def _operators(self) -> list[Operator] | None:
-        """The whole stack as torch operators, built straight from the flat parameters."""
-        if kernels.fused(self._bare_cells[0]) is None:
-            return None
-        name = self._bare_cells[0].operator().name  # type: ignore[union-attr]
-        return [
-            Operator(name, tuple(getattr(self, flat) for flat in names.values()), self.bias)
-            for names in self._weight_names
-        ]
+    def cell_states(self, state: Sequence[Tensor]) -> list[Any]:
+        """A stacked state as one cell state per layer and direction."""
+        kind = self._bare_cells[0].layout.kind
+        return [kind(*leaves) for leaves in zip(*(leaf.unbind(0) for leaf in state))]
 
-    def _forward_packed(self, packed: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
-        x, lengths = pad_packed_sequence(packed)
-        self._check_dtype(x)
-        self._time_major(x)
-        if self.batch_first:
-            x = x.transpose(0, 1)
-        output, final = self.forward(x, hx, lengths)
-        assert isinstance(output, Tensor)
-        repacked = pack_padded_sequence(output, lengths, batch_first=self.batch_first, enforce_sorted=False)
-        # The caller's own order of rows, so that the result lines up with what came in.
-        order = packed.sorted_indices
-        if order is None:
-            return PackedSequence(
-                pack_padded_sequence(output, lengths, batch_first=self.batch_first).data, packed.batch_sizes
-            ), final
-        return PackedSequence(repacked.data, packed.batch_sizes, order, packed.unsorted_indices), final
+    def _forward_packed(self, sequence: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
+        data, batch_sizes, *orders = sequence
+        self._check_dtype(data)
+        if data.dim() != 2:
+            raise RuntimeError(f"input must have 2 dimensions, got {data.dim()}")
+        self._check_width(data)
+        state = self._stacked_state(hx, data, int(batch_sizes[0]), batched=True)
+        operator, watcher = kernels.fused(self), _watcher.get()
+        if operator is None:
+            output, leaves = packed.run_padded(self, sequence, state)
+        elif watcher is None:
+            output, leaves = packed.run(self, operator, sequence, state)
+        else:
+            output, leaves = packed.run_watched(self, operator, sequence, state, watcher)
+        return PackedSequence(output, batch_sizes, *orders), self._hand_back(leaves)
 
     def _check_dtype(self, x: Tensor) -> None:
         dtype = getattr(self, self._weight_names[0]["weight_ih"]).dtype
@@ -166,27 +179,25 @@ class Classic(Recurrent):
                 f"Convert input: input.to({dtype}), or convert model: model.to({x.dtype})"
             )
 
-    def _stacked_state(self, hx: Any, x: Tensor, batched: bool) -> tuple[Tensor, ...]:
-        stack, B = self.num_layers * self.directions, x.shape[1]
-        widths = [leaf.shape[-1] for leaf in self._bare_cells[0].initial_state(0, device=torch.device("meta"))]
+    def _stacked_state(self, hx: Any, x: Tensor, batch_size: int, *, batched: bool) -> tuple[Tensor, ...]:
+        stack, widths = self.num_layers * self.directions, self._state_widths
         if hx is None:
-            return tuple(x.new_zeros(stack, B, width) for width in widths)
+            return tuple([x.new_zeros(stack, batch_size, width) for width in widths])
         given = (hx,) if isinstance(hx, Tensor) else tuple(hx)
         if len(given) != len(widths):
             raise RuntimeError(f"Expected a state of {len(widths)} tensors, got {len(given)}")
         dims = 3 if batched else 2
         if any(leaf.dim() != dims for leaf in given):
-            got = ", ".join(f"{leaf.dim()}-D" for leaf in given)
-            what, verb = ("hx and cx", "should also be") if len(widths) == 2 else ("hx", "should also be")
             kind = "batched 3-D" if batched else "unbatched 2-D"
-            raise RuntimeError(f"For {kind} input, {what} {verb} {dims}-D but got ({got}) tensors")
+            got = ", ".join(f"{leaf.dim()}-D" for leaf in given)
+            what, got = ("hx and cx", f"({got}) tensors") if len(given) > 1 else ("hx", f"{got} tensor")
+            raise RuntimeError(f"For {kind} input, {what} should also be {dims}-D but got {got}")
         if not batched:
             given = tuple(leaf.unsqueeze(1) for leaf in given)
         for position, (leaf, width) in enumerate(zip(given, widths)):
-            expected = (stack, B, width)
-            if tuple(leaf.shape) != expected:
+            if leaf.shape != (stack, batch_size, width):
                 where = f"hidden[{position}]" if len(widths) > 1 else "hidden"
-                raise RuntimeError(f"Expected {where} size {expected}, got {list(leaf.shape)}")
+                raise RuntimeError(f"Expected {where} size {(stack, batch_size, width)}, got {list(leaf.shape)}")
         return given
 
     def _hand_back(self, leaves: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
@@ -321,3 +332,6 @@ class GRU(Classic):
             cell, num_layers, bias=bias, batch_first=batch_first, dropout=dropout, bidirectional=bidirectional
         )
         self.reset = reset
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ("" if self.reset == "after" else f", reset={self.reset}")

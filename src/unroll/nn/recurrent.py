@@ -136,7 +136,7 @@ class Recurrent(nn.Module):
         """
         x, batched = self._time_major(x)
         given = None if state is None else [s if batched else _unsqueeze(s) for s in state]
-        states = self._checked_states(given, x)
+        states = self._checked_states(given, x, x.shape[1])
         lengths = self._checked_lengths(lengths, x)
         output, final = self._run(x, states, lengths)
         if not batched:
@@ -149,14 +149,17 @@ class Recurrent(nn.Module):
         Dropout between layers acts as in ``forward``. A backward direction has no step: it needs the end first.
 
         Raises:
-            RuntimeError: the layer is bidirectional.
+            RuntimeError: the layer is bidirectional, ``x`` is not (batch, input_size), or ``state`` has another
+                shape than it should.
         """
         if self.bidirectional:
             raise RuntimeError(
                 "a bidirectional layer has no step: its backward direction starts at the sequence's end. "
                 "Call the layer on the whole sequence, or build it with bidirectional=False."
             )
-        states = self.initial_state(x.shape[0], device=x.device, dtype=x.dtype) if state is None else state
+        if x.dim() != 2 or x.shape[1] != self.input_size:
+            raise RuntimeError(f"a step takes (batch, {self.input_size}), got {tuple(x.shape)}")
+        states = self._checked_states(state, x, x.shape[0])
         final = []
         for layer, before in enumerate(states):
             x, after = kernels.step(self.cell_at(layer), x, before)
@@ -190,33 +193,35 @@ class Recurrent(nn.Module):
     def _time_major(self, x: Tensor) -> tuple[Tensor, bool]:
         if x.dim() not in (2, 3):
             raise ValueError(f"{type(self).__name__}: Expected input to be 2D or 3D, got {x.dim()}D instead")
-        if x.shape[-1] != self.input_size:
-            raise RuntimeError(
-                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]}"
-            )
+        self._check_width(x)
         if x.dim() == 2:
             return x.unsqueeze(1), False
         return (x.transpose(0, 1) if self.batch_first else x), True
 
-    def _checked_states(self, state: Sequence[Any] | None, x: Tensor) -> Sequence[Any]:
-        blank = self.initial_state(x.shape[1], device=x.device, dtype=x.dtype)
+    def _check_width(self, x: Tensor) -> None:
+        if x.shape[-1] != self.input_size:
+            raise RuntimeError(
+                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]}"
+            )
+
+    def _checked_states(self, state: Sequence[Any] | None, x: Tensor, batch_size: int) -> Sequence[Any]:
         if state is None:
-            return blank
-        if len(state) != len(blank):
-            raise RuntimeError(f"Expected {len(blank)} states, one per layer and direction, got {len(state)}")
-        for position, (given, model) in enumerate(zip(state, blank)):
-            shapes = [tuple(leaf.shape) for leaf in given]
-            expected = [tuple(leaf.shape) for leaf in model]
-            if shapes != expected:
-                raise RuntimeError(f"Expected state[{position}] of shapes {expected}, got {shapes}")
-        return [type(model)(*given) for given, model in zip(state, blank)]
+            return self.initial_state(batch_size, device=x.device, dtype=x.dtype)
+        count = self.num_layers * self.directions
+        if len(state) != count:
+            raise RuntimeError(f"Expected {count} states, one per layer and direction, got {len(state)}")
+        return [
+            self.cell_at(*divmod(position, self.directions)).checked_state(given, batch_size, f"state[{position}]")
+            for position, given in enumerate(state)
+        ]
 
     def _checked_lengths(self, lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | None:
         if lengths is None:
             return None
         T, B = x.shape[:2]
         lengths = torch.as_tensor(lengths, device=x.device)
-        if lengths.dim() != 1 or lengths.shape[0] != B or lengths.dtype.is_floating_point:
+        integers = not (lengths.dtype.is_floating_point or lengths.dtype is torch.bool) or B == 0
+        if lengths.dim() != 1 or lengths.shape[0] != B or not integers:
             raise ValueError(
                 f"lengths must hold {B} integers, one per sequence, got {tuple(lengths.shape)} {lengths.dtype}"
             )

@@ -7,6 +7,8 @@ from unroll.report import format as fmt
 from unroll.report.facts import Result
 
 _METRICS = {
+    "scaled MSE": "Mean squared error of values standardised with the mean and deviation of each series' training "
+    "range, as the literature on long horizons prints it.",
     "MASE": "Mean absolute scaled error: the absolute error divided by the mean absolute change over one season in the "
     "training range, then averaged. Below 1 is better than repeating the last season does there.",
     "MAE": "Mean absolute error, in the unit of the target.",

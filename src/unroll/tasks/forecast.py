@@ -24,16 +24,17 @@ from unroll.data import (
     to_series,
 )
 from unroll.data import prepare as data_prepare
-from unroll.errors import ConfigError
+from unroll.errors import ConfigError, did_you_mean
 from unroll.models import DirectForecast
 from unroll.nn import Recurrent, cell_entry
 from unroll.tasks.baselines import Baseline, LastValue, RidgeAR, SeasonalNaive
 from unroll.tasks.options import located
-from unroll.tasks.scores import WindowErrors, seasonal_scale, window_errors
+from unroll.tasks.scores import METRICS, SQUARED, WindowErrors, seasonal_scale, window_errors
 from unroll.train import seed_everything
 
 VALIDATION_WINDOWS = 4_000
 """Early stopping looks at no more than this many validation windows, evenly spaced."""
+LOSSES = ("mse", "mae")
 CHUNK = 512
 """Windows per forward pass when nothing is learned."""
 
@@ -57,13 +58,36 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class ForecastOptions:
-    """What is forecast: ``horizon`` steps ahead from ``input`` steps; None is chosen from the training data."""
+    """What is forecast: ``horizon`` steps ahead from ``input`` steps; None is chosen from the training data.
+
+    ``metric`` decides what is recommended. The networks learn the ``loss`` that goes with it if none is given:
+    squared errors for RMSE and scaled MSE, absolute ones for the others.
+    """
 
     horizon: int | None = None
     input: int | None = None
     season: int | None = None
     split: str = "0.7,0.15,0.15"
-    loss: str = "mse"
+    metric: str = "MASE"
+    loss: str | None = None
+
+
+    def check(self) -> None:
+        """Raises ConfigError for an unknown metric or loss, or a season below 1."""
+        if self.metric not in METRICS:
+            raise ConfigError(
+                f"unknown metric '{self.metric}'.{did_you_mean(self.metric, METRICS)}",
+                expected=f"one of {', '.join(METRICS)}",
+            )
+        if self.loss not in (None, *LOSSES):
+            raise ConfigError(f"unknown loss '{self.loss}'", expected="mse or mae", fix="Give --loss mae")
+        if self.season is not None and self.season < 1:
+            raise ConfigError(f"--season {self.season}", expected="a whole number above 0, or none to detect it")
+
+    @property
+    def learned_loss(self) -> str:
+        """The loss that is learned."""
+        return self.loss or ("mse" if self.metric in SQUARED else "mae")
 
 
 @dataclass(frozen=True)
@@ -91,6 +115,7 @@ class ForecastTask:
     windows: Windows
     season: int | None
     season_source: str
+    metric: str
     loss: str
     mase_scales: Mapping[str, np.ndarray]
 
@@ -148,6 +173,9 @@ class ForecastTask:
         """Score every window of ``part``. Raises LeakageError if anything was fitted on what is scored."""
         indices = np.arange(self.windows.count(part))
         truth = self.windows.targets_original(part, indices)
+        for index in np.unique(truth.series):
+            series, first = self.series_set.series[index], int(truth.origins[truth.series == index].min())
+            self.scaler.assert_not_seen(series.name, first, series.times[first])
         _, deviation = self._scale_of(part, indices)
         unknown = np.full(len(self.targets), np.nan)
         scales = np.stack([self.mase_scales.get(s.name, unknown) for s in self.series_set.series])
@@ -227,8 +255,7 @@ def prepare(source: Any, data: DataOptions, forecast: ForecastOptions) -> Foreca
         DataError: the data cannot be used; the message names file, row, column or series.
         ConfigError: an option is wrong.
     """
-    if forecast.loss not in ("mse", "mae"):
-        raise ConfigError(f"unknown loss '{forecast.loss}'", expected="mse or mae", fix="Give --loss mse")
+    forecast.check()
     return prepare_series(read_series(source, data), forecast, skip_bad_series=data.skip_bad_series)
 
 
@@ -255,8 +282,7 @@ def read_series(source: Any, data: DataOptions, *, frequency: Frequency | None =
 
 def prepare_series(series_set: SeriesSet, options: ForecastOptions, *, skip_bad_series: bool = False) -> ForecastTask:
     """``prepare`` for series that are read already."""
-    if options.season is not None and options.season < 1:
-        raise ConfigError(f"--season {options.season}", expected="a whole number above 0, or none to detect it")
+    options.check()
     ready = data_prepare(
         series_set,
         parse_split(options.split),
@@ -269,7 +295,7 @@ def prepare_series(series_set: SeriesSet, options: ForecastOptions, *, skip_bad_
     width = len(series_set.targets)
     scales = {s.name: _mase_scale(s, ready.ranges[s.name], width, ready.season) for s in ready.series_set.series}
     return ForecastTask(
-        ready.series_set, ready.ranges, ready.scaler, ready.windows, ready.season, source, options.loss, scales
+        ready.series_set, ready.ranges, ready.scaler, ready.windows, ready.season, source, options.metric, options.learned_loss, scales
     )
 
 

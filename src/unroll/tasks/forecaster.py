@@ -19,6 +19,7 @@ from unroll.data import (
     Windows,
     history_window,
     restore,
+    show_time,
 )
 from unroll.errors import ConfigError, DataError, RunError
 from unroll.models import DirectForecast
@@ -47,7 +48,7 @@ class Forecaster:
         horizon, input, season: steps ahead, steps of history, steps per season; chosen from the training data
             if not given.
         split: three fractions, three row counts, or ``"rest,48,48"``.
-        loss: ``"mse"`` or ``"mae"``, on standardised values.
+        loss: ``"mae"`` or ``"mse"``, on standardised values.
         lr, epochs, patience, batch_size, seed: training.
 
     Example::
@@ -69,7 +70,7 @@ class Forecaster:
         input: int | None = None,
         season: int | None = None,
         split: str = "0.7,0.15,0.15",
-        loss: str = "mse",
+        loss: str | None = None,
         lr: float = FitSettings.lr,
         epochs: int = FitSettings.epochs,
         patience: int = FitSettings.patience,
@@ -77,7 +78,7 @@ class Forecaster:
         seed: int = 0,
     ) -> None:
         self.network_options = NetworkOptions(cell, hidden, layers, dropout)
-        self.forecast_options = ForecastOptions(horizon, input, season, split, loss)
+        self.forecast_options = ForecastOptions(horizon, input, season, split, loss=loss)
         self.settings = FitSettings(lr=lr, epochs=epochs, patience=patience, batch_size=batch_size, seed=seed)
         self.data_options = DataOptions()
         self.source = ""
@@ -229,7 +230,7 @@ class Forecaster:
         config = run.read_config()
         weights = run
         if config.get("kind") == "comparison":
-            weights, network = _of_comparison(run)
+            weights, network = _of_comparison(run, config["compare"]["dropout"])
         elif config.get("kind") == "training":
             network = NetworkOptions(**config["network"])
         else:
@@ -286,6 +287,8 @@ class Forecaster:
         held = {record["name"]: record for record in self.record["series"]}
         same = series_set.fingerprint == recorded.fingerprint
         ranges = {s.name: _test_range(s, held.get(s.name), same, recorded.input_length) for s in series_set.series}
+        for series in series_set.series:
+            _check_rows_left(series, ranges[series.name], recorded)
         scaler = _with_new(recorded.scaler, series_set, ranges)
         windows = Windows(series_set, ranges, scaler, recorded.input_length, recorded.horizon, parts=("test",))
         scales = {
@@ -293,7 +296,10 @@ class Forecaster:
             for name, scale in self.record["mase_scale"].items()
         }
         season = recorded.season
-        return ForecastTask(series_set, ranges, scaler, windows, season, "given", self.forecast_options.loss, scales)
+        asked = self.forecast_options
+        return ForecastTask(
+            series_set, ranges, scaler, windows, season, "given", asked.metric, asked.learned_loss, scales
+        )
 
 
 def _scored(task: ForecastTask, forecaster: Any) -> dict[str, Any]:
@@ -336,12 +342,24 @@ def _test_range(series: Series, held: dict[str, Any] | None, same: bool, input_l
     return Ranges((0, 0), (0, begin), (begin, end))
 
 
-def _of_comparison(run: RunFolder) -> tuple[RunFolder, NetworkOptions]:
+def _check_rows_left(series: Series, ranges: Ranges, recorded: Recorded) -> None:
+    begin, end = ranges.test
+    if end - max(begin, recorded.input_length) >= recorded.horizon:
+        return
+    seen = f", which goes until {show_time(series.times[begin - 1])}" if begin else ""
+    raise DataError(
+        f"series '{series.name}' has {end - begin:,} of {series.rows:,} rows after what training has seen{seen}",
+        expected=f"{recorded.horizon:,} or more to score, with {recorded.input_length:,} rows before the first of them",
+        fix="Give data that goes on for longer",
+    )
+
+
+def _of_comparison(run: RunFolder, dropout: float) -> tuple[RunFolder, NetworkOptions]:
     """The trial folder and network to use of a finished comparison."""
     result = run.read_json("result.json")
     by_name = {c["name"]: c for c in result["candidates"]}
     metric = result["task"]["metric"]
     best = min(by_name, key=lambda name: by_name[name]["scores"][metric]["mean"])
     chosen = by_name[result["answer"]["recommended"] if result["answer"]["recommended"] in by_name else best]
-    network = NetworkOptions(chosen["cell"], chosen["hidden"], chosen["layers"])
+    network = NetworkOptions(chosen["cell"], chosen["hidden"], chosen["layers"], dropout)
     return RunFolder(run.path / "trials" / chosen["trial"]), network

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-METRICS = ("MASE", "MAE", "RMSE", "sMAPE")
-SCALED = ("MSE", "MAE")
+METRICS = ("MASE", "MAE", "RMSE", "sMAPE", "scaled MSE")
+SQUARED = ("RMSE", "scaled MSE")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,16 +29,15 @@ class WindowErrors:
     sums: Mapping[str, np.ndarray]
 
     def scores(self) -> dict[str, float | None]:
-        """MASE, MAE, RMSE and sMAPE (per cent) over all windows; None where nothing could be scored."""
+        """Every metric over all windows; None where nothing could be scored."""
         return scores_of({name: total.sum() for name, total in self.columns().items()})
 
     def scaled(self) -> dict[str, float | None]:
         """MSE and MAE on standardised values."""
         n = float(self.count.sum())
-        return {
-            "MSE": _ratio(float(self.sums["scaled_squared"].sum()), n),
-            "MAE": _ratio(float(self.sums["scaled_absolute"].sum()), n),
-        }
+        sums = {"MSE": self.sums["scaled_squared"], "MAE": self.sums["scaled_absolute"]}
+        means = {name: float(total.sum()) / n if n else np.nan for name, total in sums.items()}
+        return {name: mean if np.isfinite(mean) else None for name, mean in means.items()}
 
     def columns(self) -> dict[str, np.ndarray]:
         """The sums and counts that ``scores_of`` needs, by name, each (windows,)."""
@@ -50,7 +49,8 @@ def scores_of(total: Mapping[str, float]) -> dict[str, float | None]:
 
     MAE = Σ|e|/n; RMSE = √(Σe²/n); sMAPE = 100·Σ 2|e|/(|y|+|ŷ|)/n (Makridakis 1993, 0 to 200 %);
     MASE = Σ(|e|/scale)/n, scale being the series' mean |y_t - y_{t-m}| over its training rows (Hyndman &
-    Koehler 2006).
+    Koehler 2006); scaled MSE = Σe²/n of values standardised with the training range, as the long-horizon
+    literature prints it.
     """
     arrays = score_arrays({name: np.asarray(value, np.float64) for name, value in total.items()})
     return {name: float(value) if np.isfinite(value) else None for name, value in arrays.items()}
@@ -65,6 +65,7 @@ def score_arrays(total: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             "MAE": total["absolute"] / n,
             "RMSE": np.sqrt(total["squared"] / n),
             "sMAPE": 100.0 * total["smape"] / n,
+            "scaled MSE": total["scaled_squared"] / n,
         }
 
 
@@ -117,7 +118,3 @@ def seasonal_scale(values: np.ndarray, season: int) -> np.ndarray:
     count = seen.sum(axis=0)
     total = np.where(seen, steps, 0.0).sum(axis=0)
     return np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
-
-
-def _ratio(total: float, count: float) -> float | None:
-    return total / count if count > 0 and np.isfinite(total) else None

@@ -63,19 +63,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
             expected=f"schema {SCHEMA}",
             fix="Continue it with the version of unroll that wrote it, or start anew with --overwrite",
         )
-    state: dict[int, dict[str, Any]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = value
-    for index, entries in json.loads(header["plain"]).items():
-        state.setdefault(int(index), {}).update(entries)
-    return Checkpoint(
-        position=json.loads(header["position"]),
-        network={k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")},
-        optimizer={"state": state, "param_groups": json.loads(header["groups"])},
-        rng=tensors["rng.torch"],
-    )
+    try:
+        return Checkpoint(
+            position=json.loads(header["position"]),
+            network={k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")},
+            optimizer=_optimizer(header, tensors),
+            rng=tensors["rng.torch"],
+        )
+    except (KeyError, ValueError) as error:
+        raise _unreadable(path, error) from error
 
 
 def save_weights(path: Path, network: nn.Module) -> None:
@@ -96,13 +92,28 @@ def load_weights(path: Path, network: nn.Module) -> None:
         raise RunError(f"{path} does not fit the network: {str(error).splitlines()[-1].strip()}") from error
 
 
+def _optimizer(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    state: dict[int, dict[str, Any]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".", 2)
+            state.setdefault(int(index), {})[key] = value
+    for number, entries in json.loads(header["plain"]).items():
+        state.setdefault(int(number), {}).update(entries)
+    return {"state": state, "param_groups": json.loads(header["groups"])}
+
+
 def _open(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {}), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise RunError(
-            f"cannot read {path}: {error}",
-            expected="a complete safetensors file",
-            fix="The run was cut short or the file damaged: start anew with --overwrite",
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> RunError:
+    return RunError(
+        f"cannot read {path}: {error}",
+        expected="a complete safetensors file, as unroll writes it",
+        fix="The run was cut short or the file damaged: start anew with --overwrite",
+    )

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from unroll.errors import ConfigError
 from unroll.train.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 from unroll.train.history import History
 from unroll.train.seed import epoch_order
@@ -20,6 +21,7 @@ EPOCH_LEAST = 2_000
 """An epoch over fewer examples goes round until it has visited this many, so that a small set is not starved of
 steps between two looks at the validation loss."""
 DECAY = 0.5
+HIGHEST_RATE = 10
 CHECKPOINT_SECONDS = 60.0
 """A long epoch is also saved in its middle, this often."""
 
@@ -61,6 +63,19 @@ class FitSettings:
     weight_decay: float = 0.0
     seed: int = 0
     max_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError naming the option that is wrong."""
+        for name in ("epochs", "patience", "decay_after", "batch_size", "epoch_size"):
+            if getattr(self, name) < 1:
+                option = f"--{name.replace('_', '-')}"
+                raise ConfigError(f"{option} {getattr(self, name)}", expected=f"1 or more, as {option} 8")
+        if not 0 < self.lr < HIGHEST_RATE:
+            raise ConfigError(
+                f"--lr {self.lr:g}", expected=f"a learning rate above 0, below {HIGHEST_RATE}", fix="Give --lr 0.003"
+            )
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"--seed {self.seed}", expected="a whole number from 0 to 2^63 - 1")
 
 
 @dataclass(frozen=True)

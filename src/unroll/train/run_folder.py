@@ -42,7 +42,7 @@ class RunFolder:
                     fix="Give another --out, or --overwrite to replace it",
                 )
             return run
-        if run.path.exists() and not run.config_file.exists() and any(run.path.iterdir()):
+        if not run.config_file.exists() and run._foreign():
             raise RunError(
                 f"{run.path} holds files that are not a run of unroll",
                 expected="a new or empty folder, or a run folder",
@@ -80,6 +80,12 @@ class RunFolder:
             raise not_writable(self.path, error) from error
         text = yaml.safe_dump({"schema": SCHEMA, **_plain(config)}, sort_keys=False, allow_unicode=True)
         write_text(self.config_file, text)
+
+    def _foreign(self) -> bool:
+        """Whether there is more here than what a kill leaves of a ``config.yaml`` being written."""
+        if not self.path.is_dir():
+            return False
+        return any(not path.name.startswith(f".{self.config_file.name}.") for path in self.path.iterdir())
 
     @property
     def config_file(self) -> Path:

@@ -1,0 +1,224 @@
+"""Layers and cells beside torch.nn's: the same numbers first, then the time of each.
+
+    python benchmarks/layers_vs_torch.py
+    python benchmarks/layers_vs_torch.py --json benchmarks/results/layers_vs_torch.json
+
+Each library runs in a process of its own, on one thread, and only one of the two works at a time. A time is that which
+the processor spent on the process, so that other work on the machine counts as little as possible; on an idle machine
+it is the time on the clock. Repeats alternate between the libraries: a time is the median over repeats, a ratio the
+median of the ratios of neighbouring repeats. Where outputs, states or gradients differ in a single bit, no speed is
+printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from unroll.files import write_json
+from unroll.machine import machine, versions
+
+LIBRARIES = ("torch", "unroll")
+FAMILIES = ("RNN", "LSTM", "GRU")
+SHAPES = ((100, 1, 32, 32), (1000, 1, 64, 64), (100, 32, 64, 64), (128, 32, 128, 128))
+CELL_SIZES = (32, 128)
+SECONDS_PER_REPEAT = 0.03
+
+
+class Case(NamedTuple):
+    """``shape`` is (T, batch, input_size, hidden_size); ``work`` is forward, backward or step."""
+
+    family: str
+    work: str
+    shape: tuple[int, int, int, int]
+
+
+def cases() -> Iterator[Case]:
+    for shape in SHAPES:
+        for family in FAMILIES:
+            yield Case(family, "forward", shape)
+            yield Case(family, "backward", shape)
+    for size in CELL_SIZES:
+        for family in FAMILIES:
+            yield Case(family, "step", (1, 1, size, size))
+
+
+# The process of one library
+
+
+def serve(library: str) -> None:
+    """Answer the requests on stdin: a case alone with the digest of its numbers, one with ``calls`` with its time."""
+    import torch
+
+    torch.set_num_threads(1)
+    layers = torch.nn if library == "torch" else importable_layers()
+    prepared: dict[Case, Callable[[], list[Any]]] = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        case = Case(request["family"], request["work"], tuple(request["shape"]))
+        if case not in prepared:
+            prepared = {case: prepare(layers, case)}
+        answer = timed(prepared[case], request["calls"]) if "calls" in request else digest(prepared[case]())
+        print(json.dumps(answer), flush=True)
+
+
+def importable_layers() -> Any:
+    import unroll.nn
+
+    return unroll.nn
+
+
+def prepare(layers: Any, case: Case) -> Callable[[], list[Any]]:
+    """A call of the case that returns every tensor it computes. Weights and input depend on the case alone."""
+    import torch
+
+    T, B, inputs, hidden = case.shape
+    torch.manual_seed(0)
+    if case.work == "step":
+        cell, x = getattr(layers, f"{case.family}Cell")(inputs, hidden), torch.randn(B, inputs)
+        state = cell(x)
+        return without_gradient(lambda: flat(cell(x, state)))
+    layer, x = getattr(layers, case.family)(inputs, hidden), torch.randn(T, B, inputs)
+    if case.work == "forward":
+        return without_gradient(lambda: flat(layer(x)))
+    x.requires_grad_()
+
+    def backward() -> list[Any]:
+        layer.zero_grad(set_to_none=True)
+        x.grad = None
+        results = flat(layer(x))
+        results[0].sum().backward()
+        return [*results, x.grad, *(p.grad for p in layer.parameters())]
+
+    return backward
+
+
+def without_gradient(call: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
+    import torch
+
+    def run() -> list[Any]:
+        with torch.no_grad():
+            return call()
+
+    return run
+
+
+def flat(result: Any) -> list[Any]:
+    return [tensor for part in result for tensor in flat(part)] if isinstance(result, tuple) else [result]
+
+
+def digest(tensors: list[Any]) -> str:
+    found = hashlib.sha256()
+    for tensor in tensors:
+        found.update(repr(tuple(tensor.shape)).encode())
+        found.update(tensor.detach().contiguous().numpy().tobytes())
+    return found.hexdigest()
+
+
+def timed(call: Callable[[], Any], calls: int) -> float:
+    """Processor seconds of one call, over ``calls`` of them."""
+    begin = time.process_time()
+    for _ in range(calls):
+        call()
+    return (time.process_time() - begin) / calls
+
+
+# The process that asks
+
+
+class Library:
+    """A process that runs the cases with one library."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        command = [sys.executable, __file__, "--serve", name]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, case: Case, **more: Any) -> Any:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(case._asdict() | more) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            sys.exit(f"the process of {self.name} ended at {case}")
+        return json.loads(answer)
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def measure(libraries: list[Library], case: Case, repeats: int) -> dict[str, Any]:
+    """The case's row, or a row without times where the two disagree."""
+    row = {"family": case.family, "work": case.work, **dict(zip(("T", "batch", "input", "hidden"), case.shape))}
+    if len({library.ask(case) for library in libraries}) > 1:
+        return row | {"equal": False}
+    once = max(library.ask(case, calls=3) for library in libraries)
+    calls = max(1, round(SECONDS_PER_REPEAT / once))
+    times: dict[str, list[float]] = {name: [] for name in LIBRARIES}
+    for repeat in range(repeats):
+        for library in libraries if repeat % 2 else reversed(libraries):
+            times[library.name].append(library.ask(case, calls=calls))
+    ratios = [ours / theirs for theirs, ours in zip(times["torch"], times["unroll"])]
+    low, ratio, high = statistics.quantiles(ratios, n=4)
+    microseconds = {f"{name}_microseconds": round(statistics.median(times[name]) * 1e6, 2) for name in LIBRARIES}
+    quartiles = [round(low, 3), round(high, 3)]
+    return row | {"equal": True, **microseconds, "ratio": round(ratio, 3), "quartiles": quartiles, "calls": calls}
+
+
+def line(row: dict[str, Any]) -> str:
+    name = f"{row['family']:<5}{row['work']:<10}{row['T']:>5}{row['batch']:>6}{row['input']:>6}{row['hidden']:>7}"
+    if not row["equal"]:
+        return f"{name}   the two differ: no speed"
+    low, high = row["quartiles"]
+    times = f"{row['torch_microseconds']:>12.1f}{row['unroll_microseconds']:>12.1f}"
+    return f"{name}{times}{row['ratio']:>9.3f}   {low:.3f} to {high:.3f}"
+
+
+HEAD = (
+    f"{'':<15}{'T':>5}{'batch':>6}{'input':>6}{'hidden':>7}"
+    f"{'torch µs':>12}{'unroll µs':>12}{'ratio':>9}   middle half of the ratios"
+)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="unroll's layers beside torch.nn's: equal numbers, then times.")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the result there, with machine and versions")
+    parser.add_argument("--repeats", type=int, default=61, help="how often each case is timed (%(default)s)")
+    parser.add_argument("--serve", choices=LIBRARIES, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = arguments()
+    if given.serve:
+        serve(given.serve)
+        return
+    started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    libraries = [Library(name) for name in LIBRARIES]
+    rows = []
+    print(HEAD)
+    for case in cases():
+        rows.append(measure(libraries, case, given.repeats))
+        print(line(rows[-1]), flush=True)
+    for library in libraries:
+        library.close()
+    if given.json:
+        how = {"repeats": given.repeats, "threads": 1, "clock": "processor", "dtype": "float32", "started": started}
+        write_json(given.json, {**how, "machine": machine(), "versions": versions(), "rows": rows})
+    if not all(row["equal"] for row in rows):
+        sys.exit("some numbers differ from torch's")
+
+
+if __name__ == "__main__":
+    main()
