@@ -30,9 +30,11 @@ def test_the_core_is_built_here_and_knows_the_machine() -> None:
 @pytest.mark.parametrize("compiler", ["works", "fails"])
 def test_a_wheel_is_built_with_or_without_a_compiler(compiler: str, tmp_path: Path) -> None:
     broken = {"CC": "/bin/false", "CXX": "/bin/false"} if compiler == "fails" else {}
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(tmp_path)]
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     folder = {"SKBUILD_BUILD_DIR": str(tmp_path / "build")}
-    subprocess.run([*command, str(ROOT)], check=True, env=os.environ | broken | folder, capture_output=True)
+    subprocess.run(
+        [*pip, "-w", str(tmp_path), str(ROOT)], check=True, env=os.environ | broken | folder, capture_output=True
+    )
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     sources = {str(p.relative_to(ROOT / "src")) for p in (ROOT / "src" / "unroll").rglob("*.py")}

@@ -206,9 +206,9 @@ OPTIONS = [
     case("seed -1", "train sales.csv --seed -1", "--seed -1", "from 0"),
     case("seed too large", "train sales.csv --seed 99999999999999999999", "--seed 99999999999999999999", "from 0"),
     *(
-        case(f"season {season}", f"train sales.csv --season {season}", f"--season {season} with 42 training rows",
+        case(f"season {season}", f"train sales.csv --season {season}", f"--season {season} with 60 rows",
              "shorter --season")
-        for season in (42, 99999999999999999999)
+        for season in (60, 99999999999999999999)
     ),
     case("lr to train with inf", "train sales.csv --lr inf", "--lr inf", "below 10"),
     *(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from comparison.making import window_errors
-from unroll.comparison.statistics import FEWEST_BLOCKS, Interval, Resampler, _blocks
+from unroll.comparison.statistics import FEWEST_HORIZONS, Interval, Resampler, _blocks
 from unroll.tasks import METRICS
 
 
@@ -41,7 +41,18 @@ def test_blocks_widen_the_interval_where_windows_share_targets():
     )
     alone = coverage(Resampler(window_errors(np.ones(400)), horizon=1, replicates=400), overlapping, truth, "MAE", 300)
     assert alone < 0.7
-    assert blocked > 0.83
+    assert blocked > 0.9
+
+
+@pytest.mark.parametrize(("windows", "horizon", "least"), [(343, 12, 0.9), (400, 24, 0.9), (288, 96, 0.85)])
+def test_the_interval_covers_the_truth_also_where_few_blocks_fit(windows, horizon, least):
+    """Errors independent between steps; a test range of only a few horizons is widened as Student's t says."""
+
+    def overlapping(rng):
+        return np.convolve(np.abs(rng.normal(size=windows + horizon - 1)), np.full(horizon, 1 / horizon), "valid")
+
+    resampler = Resampler(window_errors(np.ones(windows)), horizon=horizon, replicates=400)
+    assert coverage(resampler, overlapping, math.sqrt(2 / math.pi), "MAE", 300) > least
 
 
 @pytest.mark.parametrize("horizon", [1, 3, 12, 100])
@@ -62,18 +73,18 @@ def test_blocks_are_runs_of_one_series(rows, horizon):
     for index, n in enumerate(rows):
         own = np.unique(block[windows.series == index])
         sizes = [int((block == number).sum()) for number in own]
-        length = max(1, min(horizon, n // 8))
+        length = max(1, min(2 * horizon, n // 4))
         assert min(sizes) >= length
         assert max(sizes) < 2 * length
 
 
-def test_an_eighth_of_the_windows_is_the_longest_block():
-    assert Resampler(window_errors(np.ones(80)), horizon=500).blocks == 8
+def test_a_quarter_of_the_windows_is_the_longest_block():
+    assert Resampler(window_errors(np.ones(80)), horizon=500).blocks == 4
 
 
 @pytest.mark.parametrize("windows", [1, 2])
-def test_too_few_blocks_give_no_interval(windows):
-    assert windows < FEWEST_BLOCKS
+def test_too_few_horizons_give_no_interval(windows):
+    assert windows < FEWEST_HORIZONS
     errors = window_errors(np.arange(1.0, windows + 1))
     resampler = Resampler(errors, horizon=4)
     found = resampler.interval([errors], "MAE")
@@ -105,7 +116,8 @@ def test_seeds_that_differ_widen_the_interval():
     one = window_errors(np.full(60, 1.0))
     others = [window_errors(np.full(60, level)) for level in (0.5, 1.0, 1.5)]
     found = Resampler(one, 4).interval(others, "MAE")
-    assert (found.low, found.high) == (0.5, 1.5)
+    assert 0 <= found.low <= 0.5
+    assert found.high >= 1.5
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -42,9 +42,9 @@ def assemble(
     *,
     name: str,
     match: str,
-    examples: list[dict[str, Any]],
+    network_of: Callable[[Measured], Any],
 ) -> dict[str, Any]:
-    """Everything of ``result.json`` but how to repeat it."""
+    """Everything of ``result.json`` but how to repeat it; ``network_of`` gives a candidate's trained network."""
     baselines, absent = task.baselines()
     errors = {m.network.name: m.errors for m in measured} | {b.name: [task.errors(b)] for b in baselines}
     resampler = Resampler(measured[0].errors[0], task.horizon)
@@ -68,7 +68,7 @@ def assemble(
         "answer": answer.to_dict(),
         "candidates": [_candidate(m, intervals[m.network.name]) for m in measured],
         "baselines": [_baseline(b, intervals[b.name], errors[b.name][0]) for b in baselines],
-        "examples": examples,
+        "examples": _examples(task, measured, baselines, network_of),
         "failures": failures,
     }
 
@@ -107,8 +107,11 @@ def protocol(task: ForecastTask) -> str:
     )
 
 
-def examples(
-    task: ForecastTask, measured: Sequence[Measured], network_of: Callable[[Measured], Any]
+def _examples(
+    task: ForecastTask,
+    measured: Sequence[Measured],
+    baselines: Sequence[Baseline],
+    network_of: Callable[[Measured], Any],
 ) -> list[dict[str, Any]]:
     """Forecasts from a few test windows: the last of up to three series, or three of one series."""
     series, _ = task.windows.origins("test")
@@ -120,10 +123,10 @@ def examples(
         picked = sorted({0, count // 2, count - 1})
     indices = np.array(picked)
     networks = {m.network.name: task.forecast(network_of(m), "test", indices) for m in measured}
-    baselines = {b.name: task.forecast(b, "test", indices) for b in task.baselines()[0]}
+    naive = {b.name: task.forecast(b, "test", indices) for b in baselines}
     truth = task.windows.targets_original("test", indices)
     return [
-        _example(task, int(truth.series[k]), int(truth.origins[k]), k, truth.values, truth.times, networks | baselines)
+        _example(task, int(truth.series[k]), int(truth.origins[k]), k, truth.values, truth.times, networks | naive)
         for k in range(len(indices))
     ]
 

@@ -12,7 +12,7 @@ from typing import Any
 from unroll.comparison.engine import Engine, Progress
 from unroll.comparison.inside import look_inside, step_microseconds
 from unroll.comparison.plan import CompareOptions, Trial, candidates, plan_size, search_trials, seed_trials
-from unroll.comparison.result import Measured, assemble, examples
+from unroll.comparison.result import Measured, assemble
 from unroll.comparison.trial import ERRORS_FILE, load_errors
 from unroll.errors import RunError
 from unroll.machine import machine, versions
@@ -107,7 +107,7 @@ def run_comparison(
         _failed(networks, failures, options),
         name=run.path.name,
         match=options.match,
-        examples=examples(task, measured, lambda m: _network(run, task, m)),
+        network_of=lambda m: _network(run, task, m),
     )
     result["repeat"] = {
         "command": f"unroll compare --config {run.config_file}",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unroll.comparison.inside import look_inside, step_microseconds
-from unroll.comparison.result import Measured, assemble, examples
+from unroll.comparison.result import Measured, assemble
 from unroll.comparison.run import Comparison, curve
 from unroll.errors import RunError
 from unroll.machine import cores, machine, peak_memory_mb, versions
@@ -81,9 +81,7 @@ def run_training(
         step_microseconds=step_microseconds(forecaster.network),
     )
     trained = forecaster.network
-    result = assemble(
-        task, [measured], [], name=run.path.name, match="hidden", examples=examples(task, [measured], lambda m: trained)
-    )
+    result = assemble(task, [measured], [], name=run.path.name, match="hidden", network_of=lambda m: trained)
     result["repeat"] = {
         "command": f"unroll train --config {run.config_file}",
         "config": forecaster.config(),

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from unroll.tasks import WindowErrors, score_arrays
 
 REPLICATES = 2000
-FEWEST_BLOCKS = 3
-"""With fewer blocks a resample says nothing, and no interval is given."""
+FEWEST_HORIZONS = 3
+"""Test windows that span fewer horizons than this, over all series, say too little: no interval is given."""
 
 
 class Interval(NamedTuple):
@@ -32,8 +33,9 @@ class Resampler:
     """The same resampled test windows for every forecaster, so that differences are paired.
 
     Windows that start one step apart share most of their targets, so whole blocks of consecutive windows are
-    drawn (Künsch 1989): one horizon long, or an eighth of a series' windows where that is shorter. Seeds are drawn
-    with replacement as well.
+    drawn (Künsch 1989): two horizons long, or a quarter of a series' windows where that is shorter. Seeds are drawn
+    with replacement as well. Few blocks vary too little; the interval is widened as Student's t for their number
+    is wider than the normal distribution.
     """
 
     def __init__(self, windows: WindowErrors, horizon: int, *, replicates: int = REPLICATES) -> None:
@@ -43,6 +45,8 @@ class Resampler:
         draws = rng.integers(0, max(1, self.blocks), size=(replicates, self.blocks))
         self._counts = np.stack([np.bincount(d, minlength=self.blocks) for d in draws]).astype(np.float64)
         self._replicates = replicates
+        self.enough = _horizons(windows, horizon) >= FEWEST_HORIZONS
+        self._widening = _widening(self.blocks)
 
     def replicates(self, seeds: Sequence[WindowErrors], metric: str, *, stream: int = 0) -> np.ndarray:
         """(replicates,) of the mean over seeds of ``metric``; ``stream`` makes one forecaster's draws of seeds
@@ -59,10 +63,10 @@ class Resampler:
         if len(known) < len(values) or not known:
             return Interval(None, None, None)
         mean = float(np.mean(known))
-        if self.blocks < FEWEST_BLOCKS:
+        if not self.enough:
             return Interval(mean, None, None)
-        low, high = np.nanquantile(self.replicates(seeds, metric, stream=stream), [0.025, 0.975])
-        return Interval(mean, float(low), float(high))
+        found = self._widened(mean, self.replicates(seeds, metric, stream=stream))
+        return found if found.low is None else found._replace(low=max(0.0, found.low))
 
     def gain(
         self, seeds: Sequence[WindowErrors], other: Sequence[WindowErrors], metric: str, *, streams: tuple[int, int]
@@ -73,13 +77,17 @@ class Resampler:
         if own is None or theirs is None or theirs == 0:
             return Interval(None, None, None)
         mean = (theirs - own) / theirs
-        if self.blocks < FEWEST_BLOCKS:
+        if not self.enough:
             return Interval(mean, None, None)
         a = self.replicates(seeds, metric, stream=streams[0])
         b = self.replicates(other, metric, stream=streams[1])
         with np.errstate(divide="ignore", invalid="ignore"):
-            low, high = np.nanquantile((b - a) / b, [0.025, 0.975])
-        return Interval(mean, float(low), float(high))
+            return self._widened(mean, (b - a) / b)
+
+    def _widened(self, mean: float, replicates: np.ndarray) -> Interval:
+        low, high = np.nanquantile(replicates, [0.025, 0.975])
+        wider = self._widening
+        return Interval(mean, float(mean - wider * (mean - low)), float(mean + wider * (high - mean)))
 
     def _one(self, errors: WindowErrors, metric: str) -> np.ndarray:
         totals = {
@@ -89,6 +97,20 @@ class Resampler:
         return score_arrays(totals)[metric]
 
 
+def _horizons(windows: WindowErrors, horizon: int) -> float:
+    """How many windows without a common target would fit into the test ranges."""
+    counts = np.unique(windows.series, return_counts=True)[1]
+    return float(((counts + horizon - 1) / horizon).sum())
+
+
+def _widening(blocks: int) -> float:
+    """How much wider than the bootstrap's own an interval from so few blocks has to be."""
+    if blocks < 2:
+        return 1.0
+    student = float(stdtrit(blocks - 1, 0.975)) / float(ndtri(0.975))
+    return student * (blocks / (blocks - 1)) ** 0.5
+
+
 def _blocks(windows: WindowErrors, horizon: int) -> np.ndarray:
     """The block number of every window: runs of consecutive windows of one series."""
     number = np.zeros(len(windows.series), dtype=np.int64)
@@ -96,7 +118,7 @@ def _blocks(windows: WindowErrors, horizon: int) -> np.ndarray:
     for index in np.unique(windows.series):
         rows = np.flatnonzero(windows.series == index)
         rows = rows[np.argsort(windows.origins[rows], kind="stable")]
-        length = max(1, min(horizon, len(rows) // 8))
+        length = max(1, min(2 * horizon, len(rows) // 4))
         count = max(1, len(rows) // length)
         # The last block takes what is left over, so that none is shorter than the rest.
         number[rows] = used + np.minimum(np.arange(len(rows)) // length, count - 1)

@@ -2,7 +2,7 @@
 
 It reads one pickled setup from its parent, then one pickled request at a time, and answers in JSON lines. Where
 the system can fork, every trial runs in a child of its own: modules are loaded once, peak memory is the
-trial's own, and a trial that dies takes nothing with it. A child outlives neither its worker's parent nor its pipe.
+trial's own, and a trial that dies takes nothing with it. It ends when the process that asked for it does.
 """
 
 from __future__ import annotations

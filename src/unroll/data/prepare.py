@@ -40,14 +40,14 @@ def prepare(
     Without a ``horizon`` it is one season where the training rows have room for several, else up to 12.
 
     Raises DataError for a series too short or constant in training (left out with ``skip_bad_series``), ConfigError
-    for a season that no series' training rows hold.
+    for a season as long as the data.
     """
     check_lengths(1 if horizon is None else horizon, input)
     if skip_bad_series:
         series_set = drop_short(series_set, split, horizon or 1, input)
     ranges = ranges_of(series_set, split)
     series_set = reject_constant(series_set, ranges, skip_bad_series)
-    _check_season(season, ranges, series_set)
+    _check_season(season, series_set)
     season = season or detect_season(series_set, ranges)
     horizon = horizon or usual_horizon(series_set, ranges, season)
     length = fit_lengths(series_set, ranges, horizon, season, input)
@@ -55,11 +55,11 @@ def prepare(
     return Prepared(series_set, ranges, season, scaler, Windows(series_set, ranges, scaler, length, horizon))
 
 
-def _check_season(season: int | None, ranges: Mapping[str, Ranges], series_set: SeriesSet) -> None:
-    longest = max(ranges[series.name].train[1] for series in series_set.series)
+def _check_season(season: int | None, series_set: SeriesSet) -> None:
+    longest = max(series.rows for series in series_set.series)
     if season is not None and season >= longest:
         raise ConfigError(
-            f"--season {season} with {longest:,} training rows",
-            expected="fewer steps in a season than there are to learn it from",
+            f"--season {season} with {longest:,} rows",
+            expected="a season shorter than the data",
             fix="Give a shorter --season, or none to have it found",
         )

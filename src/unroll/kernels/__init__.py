@@ -95,9 +95,7 @@ def fused_step(cell: Recurrence, x: Tensor, leaves: Sequence[Tensor]) -> tuple[T
     return stepped
 
 
-def run(
-    cell: Recurrence, x: Tensor, state: Any, *, lengths: Tensor | None, reverse: bool, output_size: int
-) -> tuple[Tensor, Any]:
+def run(cell: Recurrence, x: Tensor, state: Any, *, lengths: Tensor | None, reverse: bool) -> tuple[Tensor, Any]:
     """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``."""
     operator = fused(cell)
     if operator is None or x.shape[0] == 0 or x.shape[1] == 0:
@@ -108,7 +106,7 @@ def run(
         return output, tuple(leaf.squeeze(0) for leaf in final)
 
     if lengths is not None:
-        output, final = ragged.run(full, x, list(state), lengths, reverse=reverse, output_size=output_size)
+        output, final = ragged.run(operator, x, tuple(state), lengths, reverse=reverse)
     elif reverse:
         output, final = full(x.flip(0), list(state))
         output = output.flip(0)

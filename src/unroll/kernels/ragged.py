@@ -1,64 +1,62 @@
-"""Ragged batches for kernels that know only full ones.
+"""Ragged batches for torch's operators, which know only full ones, in one call and without packing.
 
-Rows are sorted by length and time is cut where a row ends: each piece is a full batch, so no padding is
-computed and every row's final state falls out at its own end.
+One more input tells the gates that a row has ended: it is 0 while the row runs and 1 in its padding, and its weights
+are so large that σ rounds to exactly 0 or 1. The cell state is then kept to the bit, h at a row's own end is read off
+the output, and no gradient passes through padding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-FullRun = Callable[[Tensor, list[Tensor]], tuple[Tensor, tuple[Tensor, ...]]]
+from unroll.kernels import torch_op
+from unroll.kernels.operator import Operator
+
+SHUT = 1e4
+"""σ(±1e4) is exactly 1 and 0 in every dtype, and the number fits into float16."""
 
 
 def run(
-    full: FullRun, x: Tensor, state: list[Tensor], lengths: Tensor, *, reverse: bool, output_size: int
+    operator: Operator, x: Tensor, state: tuple[Tensor, ...], lengths: Tensor, *, reverse: bool
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run ``full`` over the valid part of ``x`` (T, batch, features); ``state`` leaves are (batch, …).
+    """One layer in one direction over ``x`` (T, batch, features), zero in its padding; leaves (batch, …).
 
     Returns:
-        output (T, batch, output_size), zero beyond each row's length, and the final state's leaves.
+        output (T, batch, output), zero beyond each row's length, and the state after each row's last step.
     """
-    T, B = x.shape[:2]
-    order = torch.argsort(lengths, descending=True, stable=True)
-    back = torch.argsort(order)
-    index = _reversal(lengths, T) if reverse else None
+    ended = torch.arange(x.shape[0], device=x.device).unsqueeze(1) >= lengths
+    index = _reversal(lengths, x.shape[0]) if reverse else None
     source = x if index is None else _take(x, index)
-    output, final = _run_sorted(
-        full,
-        source.index_select(1, order),
-        [leaf.index_select(0, order) for leaf in state],
-        lengths.index_select(0, order).tolist(),
-        output_size,
+    output, final = torch_op.run(
+        _with_end(operator),
+        torch.cat([source, ended.unsqueeze(-1).to(x.dtype)], dim=-1),
+        [leaf.unsqueeze(0) for leaf in state],
     )
-    output = F.pad(output, (0, 0, 0, 0, 0, T - output.shape[0])).index_select(1, back)
+    output = output.masked_fill(ended.unsqueeze(-1), 0)
+    # h is gathered, not carried: a GRU's h = n + z (h - n) may move by a rounding error even where z is 1.
+    h = _at_end(output, state[0], lengths)
     if index is not None:
         output = _take(output, index)
-    return output.view(T, B, output_size), tuple(leaf.index_select(0, back) for leaf in final)
+    return output, (h, *(leaf.squeeze(0) for leaf in final[1:]))
 
 
-def _run_sorted(
-    full: FullRun, x: Tensor, state: list[Tensor], lengths: list[int], output_size: int
-) -> tuple[Tensor, list[Tensor]]:
-    B = x.shape[1]
-    finished: list[list[Tensor]] = []
-    pieces: list[Tensor] = []
-    start, active = 0, B
-    for stop in sorted(set(lengths)):
-        if stop > start:
-            piece, moved = full(x[start:stop, :active], state)
-            pieces.append(F.pad(piece, (0, 0, 0, B - active)))
-            state = list(moved)
-        staying = sum(length > stop for length in lengths)
-        finished.append([leaf[staying:] for leaf in state])
-        state = [leaf[:staying] for leaf in state]
-        start, active = stop, staying
-    final = [torch.cat([done[k] for done in reversed(finished)]) for k in range(len(finished[0]))]
-    return torch.cat(pieces) if pieces else x.new_zeros(0, B, output_size), final
+def _with_end(operator: Operator) -> Operator:
+    """``operator`` with one more input that, at 1, shuts the input gate and opens the forget gate."""
+    w_ih, *others = operator.weights
+    column = w_ih.new_zeros(w_ih.shape[0], 1)
+    if operator.name == "lstm":
+        gate = w_ih.shape[0] // 4
+        column[:gate], column[gate : 2 * gate] = -SHUT, SHUT
+    return operator._replace(weights=(torch.cat([w_ih, column], dim=1), *others))
+
+
+def _at_end(output: Tensor, start: Tensor, lengths: Tensor) -> Tensor:
+    """``output`` at each row's last step, ``start`` where the row has none."""
+    if not output.shape[0]:
+        return start
+    last = (lengths - 1).clamp(min=0).view(1, -1, 1).expand(1, -1, output.shape[-1])
+    return torch.where((lengths > 0).unsqueeze(1), output.gather(0, last).squeeze(0), start)
 
 
 def _reversal(lengths: Tensor, T: int) -> Tensor:

@@ -180,9 +180,7 @@ class Recurrent(nn.Module):
                 cell, before = self.cell_at(layer, direction), states[len(final)]
                 if watcher is not None:
                     watcher(Call(self, layer, direction, cell, x, before, lengths))
-                output, after = kernels.run(
-                    cell, x, before, lengths=lengths, reverse=direction == 1, output_size=cell.output_size
-                )
+                output, after = kernels.run(cell, x, before, lengths=lengths, reverse=direction == 1)
                 outputs.append(output)
                 final.append(after)
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)

@@ -71,7 +71,6 @@ class ForecastOptions:
     metric: str = "MASE"
     loss: str | None = None
 
-
     def check(self) -> None:
         """Raises ConfigError for an unknown metric or loss, or a season below 1."""
         if self.metric not in METRICS:
@@ -295,7 +294,15 @@ def prepare_series(series_set: SeriesSet, options: ForecastOptions, *, skip_bad_
     width = len(series_set.targets)
     scales = {s.name: _mase_scale(s, ready.ranges[s.name], width, ready.season) for s in ready.series_set.series}
     return ForecastTask(
-        ready.series_set, ready.ranges, ready.scaler, ready.windows, ready.season, source, options.metric, options.learned_loss, scales
+        ready.series_set,
+        ready.ranges,
+        ready.scaler,
+        ready.windows,
+        ready.season,
+        source,
+        options.metric,
+        options.learned_loss,
+        scales,
     )
 
 

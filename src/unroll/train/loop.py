@@ -152,7 +152,7 @@ class _Fit:
 
     def _epoch(self) -> None:
         p, s = self.position, self.settings
-        order = epoch_order(s.seed, p["epoch"], self.problem.train_count, s.epoch_size, EPOCH_LEAST)
+        order = epoch_order(s.seed, p["epoch"], self.problem.train_count, s.epoch_size, min(s.epoch_size, EPOCH_LEAST))
         batches = order.split(s.batch_size)
         self.network.train()
         while p["batch"] < len(batches):

@@ -89,8 +89,8 @@ class LSTMCell(GatedCell):
         return Step(h, LSTMState(h, c), {"i": i, "f": f, "g": g, "o": o})
 
     def operator(self) -> Operator | None:
-        projection = () if self.weight_hr is None else (self.weight_hr,)
-        return Operator("lstm", self._weights() + projection, self.bias)
+        projection = (self.weight_hr,) if self.proj_size else ()
+        return Operator("lstm", self._weights() + projection, self.bias)  # type: ignore[operator]
 
     def extra_repr(self) -> str:
         return super().extra_repr() + (f", proj_size={self.proj_size}" if self.proj_size else "")
