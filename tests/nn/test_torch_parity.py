@@ -521,6 +521,23 @@ def test_a_parametrised_weight_is_the_one_that_runs(kind: Kind) -> None:
     assert_same(ours(x), theirs(x))
 
 
+@every_cell
+def test_a_cells_parametrised_or_plain_weight_is_the_one_that_runs(kind: Kind) -> None:
+    x = normal(B, INPUTS)
+    theirs, ours = pair(kind)
+    parametrizations.weight_norm(ours, "weight_hh")
+    with torch.no_grad():
+        ours.parametrizations.weight_hh.original0.mul_(0.5)
+        theirs.weight_hh.copy_(ours.weight_hh)
+    assert_same(ours(x, ours(x)), theirs(x, theirs(x)))
+    theirs, ours = pair(kind)
+    dropped = normal(*ours.weight_ih.shape, seed=5)
+    for module in (theirs, ours):
+        del module.weight_ih
+        module.weight_ih = dropped
+    assert_same(ours(x), theirs(x))
+
+
 @every_layer
 def test_a_replaced_parameter_is_the_one_that_runs(kind: Kind) -> None:
     theirs, ours = pair(kind)

@@ -17,12 +17,23 @@ New = Annotated[
 ]
 
 
-def command(run: Run, data: New = None, as_json: o.AsJson = False) -> None:
+def command(
+    context: typer.Context,
+    run: Run,
+    data: New = None,
+    missing: o.MissingAsRun = None,
+    na: o.Na = None,
+    delimiter: o.Delimiter = None,
+    sort: o.Sort = False,
+    drop_bad_rows: o.DropBadRows = False,
+    skip_bad_series: o.SkipBadSeries = False,
+    as_json: o.AsJson = False,
+) -> None:
     """Score RUN beside the naive baselines, on its test range or on DATA after what its training has seen."""
     from unroll.report import render_scores
     from unroll.tasks import Forecaster
 
-    scores = Forecaster.load(run).evaluate(data)
+    scores = Forecaster.load(run).evaluate(data, **o.reading(context))
     if as_json:
         print_json(scores)
     else:

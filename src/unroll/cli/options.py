@@ -35,14 +35,9 @@ Time = Annotated[
 ]
 Group = Annotated[str | None, option("--group", "Column that says which series a row belongs to.", "COLUMN")]
 SplitOption = Annotated[str, option("--split", "Train, valid, test: fractions, row counts, or rest,48,48.", "A,B,C")]
-Missing = Annotated[
-    str,
-    option(
-        "--missing",
-        "Missing values: an error, or carry: inputs repeat the last value, missing targets are never scored.",
-        "error|carry",
-    ),
-]
+_MISSING = "Missing values: an error, or carry: inputs repeat the last value, missing targets are never scored."
+Missing = Annotated[str, option("--missing", _MISSING, "error|carry")]
+MissingAsRun = Annotated[str | None, option("--missing", _MISSING, "error|carry", default="as the run's own data")]
 Na = Annotated[
     list[str] | None,
     option("--na", "Text that means a missing value; repeat it. Empty cells, nan, NA and null always do.", "TEXT"),
@@ -101,6 +96,12 @@ def arguments(context: typer.Context, renamed: dict[str, str] | None = None) -> 
         for name, value in context.params.items()
         if name not in _NOT_PASSED and _typed(context, name)
     }
+
+
+def reading(context: typer.Context) -> dict[str, Any]:
+    """Of those, how data is read: what a person changes from how the run's own data was read."""
+    names = ("missing", "na", "delimiter", "sort", "drop_bad_rows", "skip_bad_series")
+    return {name: value for name, value in arguments(context).items() if name in names}
 
 
 def _typed(context: typer.Context, name: str) -> bool:

@@ -18,12 +18,24 @@ New = Annotated[
 Destination = Annotated[Path | None, o.option("--out", "CSV file to write.", "FILE", default="stdout", under=RUN)]
 
 
-def command(run: Run, data: New = None, out: Destination = None, as_json: o.AsJson = False) -> None:
+def command(
+    context: typer.Context,
+    run: Run,
+    data: New = None,
+    missing: o.MissingAsRun = None,
+    na: o.Na = None,
+    delimiter: o.Delimiter = None,
+    sort: o.Sort = False,
+    drop_bad_rows: o.DropBadRows = False,
+    skip_bad_series: o.SkipBadSeries = False,
+    out: Destination = None,
+    as_json: o.AsJson = False,
+) -> None:
     """Forecast the steps that follow the end of DATA, as CSV. DATA needs history only."""
     from unroll.files import write_text
     from unroll.tasks import Forecaster
 
-    forecast = Forecaster.load(run).predict(data)
+    forecast = Forecaster.load(run).predict(data, **o.reading(context))
     if out is not None:
         write_text(out, forecast.write_csv())
     if as_json:

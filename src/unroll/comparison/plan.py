@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from unroll.errors import ConfigError
-from unroll.nn import cell_entry
 from unroll.tasks import ForecastTask, NetworkOptions
 
 CELLS = ("rnn", "lstm", "gru")
@@ -39,7 +38,7 @@ class CompareOptions:
     def check(self) -> None:
         """Raises ConfigError naming the option that is wrong."""
         for name in self.cells:
-            cell_entry(name)
+            NetworkOptions(name, self.hidden, self.layers, self.dropout).check()
         if not self.cells or len(set(self.cells)) < len(self.cells):
             raise ConfigError(f"--cell {', '.join(self.cells) or 'none'}", expected="one or more different cells")
         if self.match not in ("hidden", "params"):
@@ -50,8 +49,6 @@ class CompareOptions:
             raise ConfigError(f"--lr {', '.join(map(str, self.lrs))}", expected="learning rates above 0, below 10")
         if self.budget is not None and self.budget <= 0:
             raise ConfigError(f"--budget {self.budget:g} s", expected="a time above 0, as 90s, 2m or 1h")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"--dropout {self.dropout:g}", expected="a share from 0 to below 1")
         if self.workers is not None and self.workers < 1:
             raise ConfigError(f"--workers {self.workers}", expected="1 or more")
 

@@ -67,16 +67,18 @@ def run_comparison(
     started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
     options.check()
     task = prepare(source, data, forecast)
+    networks = candidates(task, options)
+    for network in networks:
+        task.parameters(network)  # one that cannot be built is refused before anything is written
     config = comparison_config(source, data, forecast, options, settings)
     run = RunFolder.open_for(folder, config, overwrite=overwrite)
     _same_data(run, task)
     if run.has_result():
-        return Comparison(run.read_json("result.json"), run.path)
+        return Comparison(run.read_result(), run.path)
     run.write_json("data.json", task.record())
     if on_ready is not None:
         on_ready(task)
     deadline = None if options.budget is None else clock + options.budget
-    networks = candidates(task, options)
     rates: dict[NetworkOptions, float] = {}
     failures: dict[str, str] = {}
     with Engine(
@@ -142,7 +144,8 @@ def comparison_config(
 def _same_data(run: RunFolder, task: ForecastTask) -> None:
     if not (run.path / "data.json").exists():
         return
-    held = run.read_json("data.json").get("fingerprint")
+    record = run.read_json("data.json")
+    held = record.get("fingerprint") if isinstance(record, dict) else None
     if held != task.series_set.fingerprint:
         raise RunError(
             f"{run.path} was begun on other data: {task.series_set.name} has changed since",

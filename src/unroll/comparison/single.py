@@ -43,12 +43,14 @@ def run_training(
         RunError: ``folder`` holds another run or cannot be written, or training diverged at once.
     """
     started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
+    network.check()
     task = prepare(source, data, forecast)
+    task.parameters(network)  # one that cannot be built is refused before anything is written
     forecaster = Forecaster.from_options(network, forecast, settings, data)
     forecaster.source = str(source) if isinstance(source, (str, Path)) else "dataframe"
     run = RunFolder.open_for(folder, forecaster.config(), overwrite=overwrite)
     if run.has_result():
-        return Comparison(run.read_json("result.json"), run.path)
+        return Comparison(run.read_result(), run.path)
     if on_ready is not None:
         on_ready(task)
     forecaster.fit_prepared(task, source, folder, progress=on_epoch)

@@ -139,6 +139,10 @@ class Cell(nn.Module):
         return tuple(self.step(x, self.checked_state(given, x.shape[0], "hx")).state)
 
 
+_WITHOUT_BIAS = ("weight_ih", "weight_hh")
+_WITH_BIAS = (*_WITHOUT_BIAS, "bias_ih", "bias_hh")
+
+
 class GatedCell(Cell):
     """Shared by the classic cells: torch's parameters, names and initialisation.
 
@@ -184,9 +188,11 @@ class GatedCell(Cell):
             nn.init.uniform_(parameter, -bound, bound)
 
     def _weights(self) -> tuple[Tensor, ...]:
-        if self.bias:
-            return (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)  # type: ignore[return-value]
-        return (self.weight_ih, self.weight_hh)
+        names = _WITH_BIAS if self.bias else _WITHOUT_BIAS
+        try:
+            return tuple([self._parameters[name] for name in names])  # type: ignore[misc]
+        except KeyError:  # one is computed: parametrised, or set as a plain tensor
+            return tuple([getattr(self, name) for name in names])
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")

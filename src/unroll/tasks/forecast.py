@@ -98,6 +98,15 @@ class NetworkOptions:
     layers: int = 1
     dropout: float = 0.0
 
+    def check(self) -> None:
+        """Raises ConfigError for an unknown cell or an impossible size."""
+        cell_entry(self.cell)
+        for option, value in (("hidden", self.hidden), ("layers", self.layers)):
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"--{option} {value}", expected="a whole number above 0")
+        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
+            raise ConfigError(f"--dropout {self.dropout}", expected="a share from 0 to below 1")
+
     @property
     def name(self) -> str:
         """As tables write it: "GRU 64", "LSTM 64x2"."""
@@ -308,11 +317,14 @@ def prepare_series(series_set: SeriesSet, options: ForecastOptions, *, skip_bad_
 
 def build_network(options: NetworkOptions, channels: int, targets: int, horizon: int) -> DirectForecast:
     """The network ``options`` describe, for ``channels`` inputs of which the first ``targets`` are forecast."""
-    if options.hidden < 1 or options.layers < 1:
+    options.check()
+    try:
+        cell = cell_entry(options.cell).make(channels, options.hidden)
+    except TypeError as error:
         raise ConfigError(
-            f"--hidden {options.hidden} --layers {options.layers}", expected="whole numbers above 0 for both"
-        )
-    cell = cell_entry(options.cell).make(channels, options.hidden)
+            f"cannot build the cell '{options.cell}': {error}",
+            expected="a class called as Class(input_size, hidden_size)",
+        ) from error
     encoder = Recurrent(cell, options.layers, dropout=options.dropout, batch_first=True)
     return DirectForecast(encoder, targets, horizon)
 

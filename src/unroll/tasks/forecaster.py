@@ -21,7 +21,7 @@ from unroll.data import (
     restore,
     show_time,
 )
-from unroll.errors import ConfigError, DataError, RunError
+from unroll.errors import ConfigError, DataError, RunError, did_you_mean
 from unroll.models import DirectForecast
 from unroll.tasks.baselines import LastValue, SeasonalNaive
 from unroll.tasks.forecast import (
@@ -119,13 +119,13 @@ class Forecaster:
         Raises:
             DataError, ConfigError, RunError: what to change is in the message.
         """
-        unknown = set(reading) - set(DataOptions.__dataclass_fields__)
-        if unknown:
-            raise ConfigError(f"unknown option {sorted(unknown)[0]!r}", expected="an option of how data is read")
-        if "na" in reading:
-            reading["na"] = names(reading["na"])
         self.data_options = DataOptions(
-            targets=names(target), features=names(features), time=time, group=group, missing=missing, **reading
+            targets=names(target),
+            features=names(features),
+            time=time,
+            group=group,
+            missing=missing,
+            **_reading(reading),
         )
         task = prepare(data, self.data_options, self.forecast_options)
         return self.fit_prepared(task, data, out, overwrite=overwrite)
@@ -165,8 +165,11 @@ class Forecaster:
             "train": train,
         }
 
-    def predict(self, data: Any = None) -> Any:
+    def predict(self, data: Any = None, **reading: Any) -> Any:
         """Forecast the steps that follow the end of ``data``, or of the training data if none is given.
+
+        ``reading`` changes how ``data`` is read from how the training data was (``missing="carry"``, ``sort=True``,
+        ``na``, ``delimiter``, ``drop_bad_rows``, ``skip_bad_series``).
 
         Returns:
             a polars frame: the series' group column if there is one, the time column (``step`` if there is none),
@@ -179,7 +182,7 @@ class Forecaster:
         import polars as pl
 
         network, recorded = self._trained(), restore(self.record)
-        series_set = self._series(data, recorded)
+        series_set = self._series(data, recorded, reading)
         frames = [self._future(series, network, recorded) for series in series_set.series]
         time, group = series_set.time_column or "step", series_set.group_column
         columns: dict[str, Any] = {}
@@ -190,8 +193,10 @@ class Forecaster:
         columns |= {target: values[:, k] for k, target in enumerate(recorded.targets)}
         return pl.DataFrame(columns)
 
-    def evaluate(self, data: Any = None) -> dict[str, Any]:
+    def evaluate(self, data: Any = None, **reading: Any) -> dict[str, Any]:
         """Scores beside the naive baselines: of the test range, or of ``data`` after what training has seen.
+
+        ``reading`` as in ``predict``.
 
         Returns:
             ``{"windows": n, "network": {...}, "baselines": {name: {...}}}``, each with MASE, MAE, RMSE, sMAPE in
@@ -201,7 +206,7 @@ class Forecaster:
             DataError: no window of ``data`` lies wholly after the training and validation ranges.
         """
         network = self._trained()
-        task = self.task if data is None and self.task is not None else self._scoring_task(data)
+        task = self.task if data is None and self.task is not None else self._scoring_task(data, reading)
         baselines = ([SeasonalNaive(task.season)] if task.season else []) + [LastValue()]
         return {
             "windows": task.windows.count("test"),
@@ -228,23 +233,31 @@ class Forecaster:
         """
         run = RunFolder.existing(folder)
         config = run.read_config()
-        weights = run
-        if config.get("kind") == "comparison":
-            weights, network = _of_comparison(run, config["compare"]["dropout"])
-        elif config.get("kind") == "training":
-            network = NetworkOptions(**config["network"])
-        else:
-            raise RunError(f"{run.path} is a {config.get('kind')} run", expected="a training or a comparison")
-        made = cls.from_options(
-            network,
-            ForecastOptions(**config["forecast"]),
-            FitSettings(**config["train"]),
-            data_options(config["data"]),
-        )
+        if config["kind"] not in ("comparison", "training"):
+            raise RunError(f"{run.path} is a {config['kind']} run", expected="a training or a comparison")
+        try:
+            weights, network = (
+                _of_comparison(run, config) if config["kind"] == "comparison" else _of_training(run, config)
+            )
+            network.check()
+            made = cls.from_options(
+                network,
+                ForecastOptions(**config["forecast"]),
+                FitSettings(**config["train"]),
+                data_options(config["data"]),
+            )
+        except (KeyError, TypeError, ConfigError) as error:
+            raise RunError(
+                f"{run.config_file} cannot be used: {str(error).splitlines()[0]}",
+                expected="a config.yaml as unroll writes it",
+                fix="Restore the file, or make the run anew with --overwrite",
+            ) from error
         made.source, made.record = config["source"], run.read_json("data.json")
         recorded = restore(made.record)
         channels = len(recorded.targets) + len(recorded.features)
         made.network = build_network(network, channels, len(recorded.targets), recorded.horizon)
+        if not weights.weights_file.exists():
+            raise weights.unfinished(weights.weights_file.name)
         load_weights(weights.weights_file, made.network)
         made.network.eval()
         return made
@@ -254,7 +267,7 @@ class Forecaster:
             raise RunError("this forecaster is not trained", fix="Call fit first, or Forecaster.load(folder)")
         return self.network.eval()
 
-    def _series(self, data: Any, recorded: Recorded) -> SeriesSet:
+    def _series(self, data: Any, recorded: Recorded, reading: dict[str, Any]) -> SeriesSet:
         if data is None and self.task is not None:
             return self.task.series_set
         source = self.source if data is None else data
@@ -266,6 +279,7 @@ class Forecaster:
             features=recorded.features,
             time=recorded.time_column or "none",
             group=recorded.group_column,
+            **_reading(reading),
         )
         return read_series(source, columns, frequency=recorded.frequency)
 
@@ -280,10 +294,10 @@ class Forecaster:
         values = scaler.inverse(series.name, scaled, range(len(recorded.targets)))
         return series.name, recorded.frequency.after(series.times[-1], recorded.horizon), values
 
-    def _scoring_task(self, data: Any) -> ForecastTask:
+    def _scoring_task(self, data: Any, reading: dict[str, Any]) -> ForecastTask:
         """``data`` as a task that has a test part only."""
         recorded = restore(self.record)
-        series_set = self._series(data, recorded)
+        series_set = self._series(data, recorded, reading)
         held = {record["name"]: record for record in self.record["series"]}
         same = series_set.fingerprint == recorded.fingerprint
         ranges = {s.name: _test_range(s, held.get(s.name), same, recorded.input_length) for s in series_set.series}
@@ -300,6 +314,17 @@ class Forecaster:
         return ForecastTask(
             series_set, ranges, scaler, windows, season, "given", asked.metric, asked.learned_loss, scales
         )
+
+
+def _reading(given: dict[str, Any]) -> dict[str, Any]:
+    """Options of how data is read, checked by name."""
+    known = ("delimiter", "layout", "na", "missing", "sort", "drop_bad_rows", "skip_bad_series")
+    for name in given:
+        if name not in known:
+            raise ConfigError(
+                f"unknown option '{name}'.{did_you_mean(name, known)}", expected=f"one of {', '.join(known)}"
+            )
+    return given | ({"na": names(given["na"])} if "na" in given else {})
 
 
 def _scored(task: ForecastTask, forecaster: Any) -> dict[str, Any]:
@@ -354,12 +379,16 @@ def _check_rows_left(series: Series, ranges: Ranges, recorded: Recorded) -> None
     )
 
 
-def _of_comparison(run: RunFolder, dropout: float) -> tuple[RunFolder, NetworkOptions]:
+def _of_training(run: RunFolder, config: dict[str, Any]) -> tuple[RunFolder, NetworkOptions]:
+    return run, NetworkOptions(**config["network"])
+
+
+def _of_comparison(run: RunFolder, config: dict[str, Any]) -> tuple[RunFolder, NetworkOptions]:
     """The trial folder and network to use of a finished comparison."""
-    result = run.read_json("result.json")
+    result = run.read_result()
     by_name = {c["name"]: c for c in result["candidates"]}
     metric = result["task"]["metric"]
     best = min(by_name, key=lambda name: by_name[name]["scores"][metric]["mean"])
     chosen = by_name[result["answer"]["recommended"] if result["answer"]["recommended"] in by_name else best]
-    network = NetworkOptions(chosen["cell"], chosen["hidden"], chosen["layers"], dropout)
+    network = NetworkOptions(chosen["cell"], chosen["hidden"], chosen["layers"], config["compare"]["dropout"])
     return RunFolder(run.path / "trials" / chosen["trial"]), network

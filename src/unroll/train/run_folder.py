@@ -17,6 +17,17 @@ from unroll.errors import RunError
 from unroll.files import not_writable, write_json, write_text
 
 SCHEMA = 1
+RESULT_PARTS = {"data", "task", "candidates", "baselines", "answer", "repeat"}
+_WRITTEN = (
+    "result.json",
+    "report.html",
+    "model.safetensors",
+    "checkpoints",
+    "trials",
+    "metrics.jsonl",
+    "data.json",
+    "config.yaml",
+)
 
 
 class RunFolder:
@@ -71,10 +82,14 @@ class RunFolder:
         return run
 
     def start_anew(self, config: dict[str, Any]) -> None:
-        """Empty the folder and write ``config.yaml``."""
+        """Remove what a run that is here has written, nothing else, and write ``config.yaml``."""
         try:
             if self.config_file.exists():
-                shutil.rmtree(self.path)
+                for path in (self.path / name for name in _WRITTEN):
+                    if path.is_dir():
+                        shutil.rmtree(path)
+                    else:
+                        path.unlink(missing_ok=True)
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise not_writable(self.path, error) from error
@@ -111,17 +126,28 @@ class RunFolder:
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise RunError(
-                f"{self.path} has no {name}: the run is not finished",
-                expected="a finished run",
-                fix="Start the command that made it again; it continues where it stopped",
-            ) from error
+            raise self.unfinished(name) from error
         except (ValueError, OSError) as error:
             raise RunError(
                 f"cannot read {path}: {error}",
                 expected="a complete JSON file",
                 fix="The file is damaged: make the run anew with --overwrite",
             ) from error
+
+    def read_result(self) -> dict[str, Any]:
+        """``result.json`` of a training or a comparison. Raises RunError where it is damaged."""
+        result = self.read_json("result.json")
+        if not isinstance(result, dict) or not result.keys() >= RESULT_PARTS:
+            raise _damaged(self.path / "result.json")
+        return result
+
+    def unfinished(self, name: str) -> RunError:
+        """The error of a run that has no file ``name`` yet."""
+        return RunError(
+            f"{self.path} has no {name}: the run is not finished",
+            expected="a finished run",
+            fix="Start the command that made it again; it continues where it stopped",
+        )
 
     def write_json(self, name: str, content: Any) -> None:
         write_json(self.path / name, content)
@@ -138,13 +164,14 @@ def read_config(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise RunError(f"no such file: {path}", expected="a config.yaml of a run folder") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RunError(f"cannot read {path}: {error}", expected="a config.yaml as unroll writes it") from error
-    if not isinstance(content, dict) or "schema" not in content:
+        reason = " ".join(str(error).split())
         raise RunError(
-            f"{path} is not a run's config or is cut short",
+            f"cannot read {path}: {reason}",
             expected="a config.yaml as unroll writes it",
             fix="Make the run anew with --overwrite",
-        )
+        ) from error
+    if not isinstance(content, dict) or not {"schema", "kind"} <= content.keys():
+        raise _damaged(path)
     if content["schema"] != SCHEMA:
         raise RunError(
             f"{path} has schema {content['schema']}, from another version of unroll",
@@ -154,13 +181,21 @@ def read_config(path: Path) -> dict[str, Any]:
     return {key: value for key, value in content.items() if key != "schema"}
 
 
+def _damaged(path: Path) -> RunError:
+    return RunError(
+        f"{path} is not of a run, or is cut short",
+        expected=f"{path.name} as unroll writes it",
+        fix="Make the run anew with --overwrite",
+    )
+
+
 def _plain(config: dict[str, Any]) -> dict[str, Any]:
     """``config`` as YAML gives it back."""
     return yaml.safe_load(yaml.safe_dump(config))
 
 
 def _difference(held: dict[str, Any], wanted: dict[str, Any]) -> str:
-    for key in [*wanted, *held]:
+    for key in ["kind", *wanted, *held]:
         if held.get(key) != wanted.get(key):
             before, now = held.get(key), wanted.get(key)
             if isinstance(before, dict) and isinstance(now, dict):

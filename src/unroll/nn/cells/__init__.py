@@ -66,9 +66,9 @@ def _imported(name: str) -> CellEntry:
     module, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # whatever a module of the user's own may raise
         raise ConfigError(
-            f"cannot import the cell '{name}': {error}",
+            f"cannot import the cell '{name}': {type(error).__name__}: {error}",
             expected="package.module:Class, importable from where the command runs",
         ) from error
     if not (isinstance(found, type) and issubclass(found, Cell)):
