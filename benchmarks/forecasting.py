@@ -25,9 +25,9 @@ ETT = {"horizon": 96, "split": "8640,2880,2880"}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "co2": ("co2", {"target": "co2", "horizon": 12, "missing": "carry"}),
     "airpassengers": ("airpassengers", {"target": "#Passengers"}),
-    "etth1-OT": ("etth1", {"target": "OT", "budget": "6m", **ETT}),
-    "etth1-all": ("etth1", {"target": "all", "metric": "scaled MSE", "budget": "10m", **ETT}),
-    "m4-hourly": ("m4-hourly", {"layout": "rows", "horizon": 48, "split": "rest,48,48", "budget": "10m"}),
+    "etth1-OT": ("etth1", {"target": "OT", "budget": "3m", **ETT}),
+    "etth1-all": ("etth1", {"target": "all", "metric": "scaled MSE", "budget": "6m", **ETT}),
+    "m4-hourly": ("m4-hourly", {"layout": "rows", "horizon": 48, "split": "rest,48,48", "budget": "4m"}),
 }
 
 

@@ -277,7 +277,12 @@ def test_a_loss_that_does_not_depend_on_the_state_is_refused(loss: Any) -> None:
         gradient_by_lag(layer_of("GRU", 1), normal(B, T, INPUTS), loss)
 
 
-def test_an_output_that_is_no_part_of_the_state_is_refused() -> None:
-    layer = un.Recurrent(ReadoutCell(1, [0.5]))
-    with pytest.raises(ConfigError, match="the loss does not depend on the last state"):
-        gradient_by_lag(layer, normal(B, T, 1), squares)
+def test_of_an_output_read_off_inside_the_step_lag_0_is_the_last_state_the_loss_sees() -> None:
+    layer = un.Recurrent(ReadoutCell(2, [0.5, 0.5]), batch_first=True).double()
+    x = torch.randn(B, T, 2, dtype=torch.float64)
+    found = gradient_by_lag(layer, x, lambda last: last.square().sum(1))
+    reference = gradient_by_lag(
+        un.Recurrent(DecayCell(2, [0.5, 0.5]), batch_first=True).double(), x, lambda last: last.square().sum(1)
+    )
+    assert found.span == T - 2
+    assert found.median == pytest.approx(reference.median[:-1], abs=1e-12)

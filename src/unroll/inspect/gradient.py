@@ -53,7 +53,8 @@ def gradient_by_lag(
 
     The state s_t joins h and c of all layers at the boundary between steps: each part is taken with the others
     fixed, so that all are coordinates of the same state. This is not ``output.grad``, which holds only the
-    direct contribution of each output to the loss. The output of the last step must be a part of the state.
+    direct contribution of each output to the loss. Where the output is no part of the state but read off inside
+    the step, lag 0 is the state before the last step, the last one the loss sees.
 
     Args:
         layer: a unidirectional recurrent layer. Run it in float64 and in the mode to be measured.
@@ -83,6 +84,8 @@ def gradient_by_lag(
         raise _blind()
     grads = torch.autograd.grad(total, [leaf for step in leaves for leaf in step], allow_unused=True)
     norms = _norms(grads, leaves)
+    if T > 1 and not bool(norms.gather(0, (ends - 1).unsqueeze(0)).any()):
+        norms, ends = norms[:-1], (ends - 1).clamp(min=1)
     return _summary(norms, ends)
 
 
