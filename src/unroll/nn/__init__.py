@@ -6,13 +6,20 @@ from unroll.nn.cells import (
     CellEntry,
     GRUCell,
     GRUState,
+    IndRNNCell,
+    IndRNNState,
+    JANETCell,
+    JANETState,
     LSTMCell,
     LSTMState,
+    MGUCell,
+    MGUState,
     RNNCell,
     RNNState,
     cell_entry,
 )
 from unroll.nn.classic import GRU, LSTM, RNN
+from unroll.nn.initialisation import initialise_
 from unroll.nn.recurrent import Call, Recurrent, watching
 
 __all__ = [
@@ -25,12 +32,19 @@ __all__ = [
     "CellEntry",
     "GRUCell",
     "GRUState",
+    "IndRNNCell",
+    "IndRNNState",
+    "JANETCell",
+    "JANETState",
     "LSTMCell",
     "LSTMState",
+    "MGUCell",
+    "MGUState",
     "RNNCell",
     "RNNState",
     "Recurrent",
     "Step",
     "cell_entry",
+    "initialise_",
     "watching",
 ]

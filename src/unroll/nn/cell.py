@@ -151,6 +151,7 @@ class GatedCell(Cell):
     """
 
     gates: ClassVar[int]
+    gate_names: ClassVar[tuple[str, ...]]
     hidden_size: int
     bias: bool
     bias_ih: Tensor | None

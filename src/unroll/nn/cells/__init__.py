@@ -10,7 +10,10 @@ from typing import NamedTuple
 from unroll.errors import ConfigError, did_you_mean
 from unroll.nn.cell import Cell
 from unroll.nn.cells.gru import GRUCell, GRUState
+from unroll.nn.cells.indrnn import IndRNNCell, IndRNNState
+from unroll.nn.cells.janet import JANETCell, JANETState
 from unroll.nn.cells.lstm import LSTMCell, LSTMState
+from unroll.nn.cells.mgu import MGUCell, MGUState
 from unroll.nn.cells.rnn import RNNCell, RNNState
 
 __all__ = [
@@ -18,8 +21,14 @@ __all__ = [
     "CellEntry",
     "GRUCell",
     "GRUState",
+    "IndRNNCell",
+    "IndRNNState",
+    "JANETCell",
+    "JANETState",
     "LSTMCell",
     "LSTMState",
+    "MGUCell",
+    "MGUState",
     "RNNCell",
     "RNNState",
     "cell_entry",
@@ -40,6 +49,9 @@ _entries = (
     CellEntry("lstm", "LSTM", LSTMCell),
     CellEntry("gru", "GRU", GRUCell),
     CellEntry("gru_reset_before", "GRU (reset before)", partial(GRUCell, reset="before")),
+    CellEntry("mgu", "MGU", MGUCell),
+    CellEntry("janet", "JANET", JANETCell),
+    CellEntry("indrnn", "IndRNN", IndRNNCell),
 )
 
 CELLS: dict[str, CellEntry] = {entry.name: entry for entry in _entries}

@@ -47,6 +47,7 @@ class GRUCell(GatedCell):
     """
 
     gates = 3
+    gate_names = ("r", "z", "n")
     keep_gate = "z"
 
     def __init__(

@@ -47,6 +47,7 @@ class LSTMCell(GatedCell):
     """
 
     gates = 4
+    gate_names = ("i", "f", "g", "o")
     weight_hr: Tensor | None
     keep_gate = "f"
 

@@ -39,6 +39,7 @@ class RNNCell(GatedCell):
     """
 
     gates = 1
+    gate_names = ("a",)
 
     def __init__(
         self,
