@@ -26,6 +26,7 @@ FLOORS = [
     "report",
     "comparison",
     "guides",
+    "testing",
     "inspect",
     "tasks",
     "train",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from unroll.inspect import trace
 from unroll.nn import Cell, Recurrent, Step
+from unroll.testing import check_cell
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
@@ -49,7 +50,11 @@ def test_the_documented_cell_is_stacked_ragged_and_traced() -> None:
     assert not output[2, 4:].any()
     traced = trace(layer, x, lengths=lengths)
     assert torch.equal(traced.output[0], output)
-    assert set(traced["l1_reverse"].signals) == {"f", "n"}
+    assert set(traced["l1_reverse"].signals) == {"f", "k", "n"}
+
+
+def test_the_documented_cell_keeps_the_contract() -> None:
+    check_cell(documented_cell())
 
 
 def test_the_documented_cell_equals_the_published_equation() -> None:
