@@ -14,7 +14,7 @@ from torch import Tensor
 
 from unroll.errors import ConfigError, did_you_mean
 from unroll.kernels import ragged, reference, torch_op
-from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state
+from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
 
 BACKENDS = ("auto", "torch", "reference")
 _forced: ContextVar[str] = ContextVar("unroll_backend", default="auto")
@@ -31,6 +31,7 @@ __all__ = [
     "fused_step",
     "map_state",
     "reference",
+    "rows",
     "run",
     "step",
     "torch_op",

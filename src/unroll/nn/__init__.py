@@ -21,6 +21,7 @@ from unroll.nn.cells import (
 from unroll.nn.classic import GRU, LSTM, RNN
 from unroll.nn.initialisation import initialise_
 from unroll.nn.recurrent import Call, Recurrent, watching
+from unroll.nn.time import Stream
 
 __all__ = [
     "CELLS",
@@ -44,6 +45,7 @@ __all__ = [
     "RNNState",
     "Recurrent",
     "Step",
+    "Stream",
     "cell_entry",
     "initialise_",
     "watching",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from unroll import kernels
 from unroll.nn.cell import Cell
+from unroll.nn.time import Stream, chunks
 
 
 class Call(NamedTuple):
@@ -167,6 +168,39 @@ class Recurrent(nn.Module):
             if layer < self.num_layers - 1:
                 x = F.dropout(x, self.dropout, self.training)
         return x, tuple(final)
+
+    def chunks(
+        self,
+        x: Tensor,
+        size: int,
+        state: Any = None,
+        lengths: Tensor | Sequence[int] | None = None,
+        *,
+        detach: bool = True,
+    ) -> Iterator[tuple[Tensor, Any]]:
+        """Run over ``x`` in chunks of ``size`` steps, the state carried: truncated BPTT (Williams & Peng 1990).
+
+        Yields output and state of each chunk, as ``forward`` gives them. With ``detach`` no gradient passes
+        from one chunk into the one before, so memory is that of a chunk; without, all is as in one run.
+
+        Example::
+
+            >>> for output, state in layer.chunks(x, 35):
+            ...     loss(output).backward()
+
+        Raises:
+            RuntimeError: the layer is bidirectional.
+            ValueError: ``size`` is below 1.
+        """
+        return chunks(self, x, size, state, lengths, detach=detach)
+
+    def stream(self, batch_size: int) -> Stream:
+        """A stream that advances one step at a time; see ``Stream``.
+
+        Raises:
+            RuntimeError: the layer is bidirectional.
+        """
+        return Stream(self, batch_size)
 
     def _run(self, x: Tensor, states: Sequence[Any], lengths: Tensor | None) -> tuple[Tensor, list[Any]]:
         """``x`` (T, batch, features), time first."""
