@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from unroll.errors import ConfigError, did_you_mean
@@ -60,7 +61,8 @@ def use(name: str) -> Iterator[None]:
 
 def backend() -> str:
     """The backend in force: "auto" unless ``use`` says otherwise."""
-    return _forced.get()
+    # Dynamo cannot trace a context variable; a compiled graph runs what is chosen.
+    return "auto" if torch.compiler.is_compiling() else _forced.get()
 
 
 def fused(cell: Fusable) -> Operator | None:
@@ -69,7 +71,7 @@ def fused(cell: Fusable) -> Operator | None:
     Raises:
         ConfigError: ``use("torch")`` is in force and there is none.
     """
-    forced = _forced.get()
+    forced = backend()
     if forced == "reference":
         return None
     operator = cell.operator()
@@ -91,7 +93,7 @@ def fused_step(cell: Recurrence, x: Tensor, leaves: Sequence[Tensor]) -> tuple[T
     """One step by torch's cell operator, which checks every shape: the new state's leaves, or None without one."""
     operator = fused(cell)
     stepped = torch_op.cell_step(operator, x, leaves) if operator is not None else None
-    if stepped is None and _forced.get() == "torch":
+    if stepped is None and backend() == "torch":
         raise _no_operator(cell, "one step of ")
     return stepped
 

@@ -16,7 +16,7 @@ from unroll.kernels import Operator, torch_op
 from unroll.nn import packed
 from unroll.nn.cell import Cell, GatedCell
 from unroll.nn.cells import GRUCell, LSTMCell, RNNCell
-from unroll.nn.recurrent import Recurrent, _watcher
+from unroll.nn.recurrent import Recurrent, watcher_in_force
 
 
 class Classic(Recurrent):
@@ -88,6 +88,9 @@ class Classic(Recurrent):
         """The whole stack as one torch operator over the current parameters, or None."""
         if self._operator_name is None:
             return None
+        if torch.compiler.is_compiling():  # dynamo traces getattr, not attrgetter
+            flat = [name for names in self._weight_names for name in names.values()]
+            return Operator(self._operator_name, tuple([getattr(self, name) for name in flat]), self.bias)
         return Operator(self._operator_name, self._weights_of(self), self.bias)
 
     @property
@@ -135,7 +138,7 @@ class Classic(Recurrent):
         self, x: Tensor, state: tuple[Tensor, ...], lengths: Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Output and final state over ``x`` (T, batch, features), by one operator where torch has it."""
-        if lengths is None and _watcher.get() is None and x.numel():
+        if lengths is None and watcher_in_force() is None and x.numel():
             operator = kernels.fused(self)
             if operator is not None:
                 return torch_op.run(
@@ -162,7 +165,7 @@ class Classic(Recurrent):
             raise RuntimeError(f"input must have 2 dimensions, got {data.dim()}")
         self._check_width(data)
         state = self._stacked_state(hx, data, int(batch_sizes[0]), batched=True)
-        operator, watcher = kernels.fused(self), _watcher.get()
+        operator, watcher = kernels.fused(self), watcher_in_force()
         if operator is None:
             output, leaves = packed.run_padded(self, sequence, state)
         elif watcher is None:

@@ -31,6 +31,11 @@ class Call(NamedTuple):
 _watcher: ContextVar[Callable[[Call], None] | None] = ContextVar("unroll_watcher", default=None)
 
 
+def watcher_in_force() -> Callable[[Call], None] | None:
+    """Who watches, if anyone; nobody inside a compiled graph, where dynamo cannot read a context variable."""
+    return None if torch.compiler.is_compiling() else _watcher.get()
+
+
 @contextmanager
 def watching(watcher: Callable[[Call], None]) -> Iterator[None]:
     """Report every layer and direction that runs inside the ``with`` block to ``watcher``."""
@@ -206,7 +211,7 @@ class Recurrent(nn.Module):
         """``x`` (T, batch, features), time first."""
         if lengths is not None:
             x = zero_padding(x, lengths)
-        watcher = _watcher.get()
+        watcher = watcher_in_force()
         final: list[Any] = []
         for layer in range(self.num_layers):
             outputs = []
