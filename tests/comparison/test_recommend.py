@@ -76,7 +76,7 @@ def test_a_baseline_is_used_where_no_network_is_clearly_better(means):
         assert found.sentences[0] == "Use ridge: no network has a lower MASE."
         assert "No candidate beats the baseline ridge: the best, GRU, has MASE 1.1 against 1." in found.warnings
     else:
-        assert found.sentences[0].startswith("Use ridge: GRU is level with it (-3 … 7 % better)")
+        assert found.sentences[0].startswith("Use ridge: GRU is level with it (from 3 % worse to 7 % better)")
         assert (
             "No candidate clearly beats the baseline ridge: GRU has MASE 0.98 against 1, within chance."
             in found.warnings

@@ -121,7 +121,9 @@ def _for_baseline(
         why = f"{best.name} scores {share} lower, but there are too few test windows to tell that from chance"
     elif ahead:
         assert gain is not None
-        why = f"{best.name} is {LEVEL} it ({_range(gain)} better), and costs {_count(best.parameters)} parameters"
+        low, high = -(gain.low or 0.0), gain.high or 0.0
+        costs = f"{_count(best.parameters)} parameters instead of {_count(rival.parameters)}"
+        why = f"{best.name} is {LEVEL} it (from {percent(low)} worse to {percent(high)} better) and has {costs}"
     else:
         why = f"no network has a lower {metric}"
     return Answer(rival.name, winner, [f"Use {rival.name}: {why}.", *reach], warnings)

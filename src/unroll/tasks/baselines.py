@@ -77,9 +77,9 @@ class RidgeAR:
     """
 
     def __init__(self, windows: Windows) -> None:
-        started = time.perf_counter()
         from sklearn.linear_model import Ridge
 
+        started = time.perf_counter()
         self.p = windows.input_length
         self.name = f"ridge AR({self.p})"
         X, Y = self._pairs(windows, "train")

@@ -79,7 +79,7 @@ def caption(result: Result, example: Mapping[str, Any], history: int, number: in
     which = f"Example {number} of {total} from {fmt.count(tested)} test windows" if tested else f"Example {number}"
     return (
         f"{which}, series {fmt.clean(example['series'])}. Thin line: what happened; the last {history} of "
-        f"{len(example['history'])} input steps are drawn.{base}{some}"
+        f"{result['task'].get('input') or len(example['history'])} input steps are drawn.{base}{some}"
     )
 
 
