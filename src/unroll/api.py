@@ -14,7 +14,6 @@ from unroll.report import write_report
 from unroll.tasks import (
     DataOptions,
     ForecastOptions,
-    ForecastTask,
     NetworkOptions,
     duration,
     names,
@@ -60,7 +59,6 @@ def compare(
     batch_size: int = FitSettings.batch_size,
     out: str | Path | None = None,
     overwrite: bool = False,
-    on_ready: Callable[[ForecastTask], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Comparison:
     """Train ``cells`` and the baselines on ``data``, say which to use, and write a report.
@@ -100,7 +98,6 @@ def compare(
         _pick(FitSettings, given),
         Path(out) if out is not None else Path("runs") / stem(data),
         overwrite=overwrite,
-        on_ready=on_ready,
         on_progress=on_progress,
     )
     write_report(found.result, found.report)
@@ -138,7 +135,6 @@ def train(
     batch_size: int = FitSettings.batch_size,
     out: str | Path | None = None,
     overwrite: bool = False,
-    on_ready: Callable[[ForecastTask], None] | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
 ) -> Comparison:
     """Train one network on ``data``, score it beside the baselines, and write a report.
@@ -158,7 +154,6 @@ def train(
         _pick(FitSettings, given),
         Path(out) if out is not None else Path("runs") / f"{stem(data)}-{cell.rpartition(':')[2]}",
         overwrite=overwrite,
-        on_ready=on_ready,
         on_epoch=on_epoch,
     )
     write_report(found.result, found.report)

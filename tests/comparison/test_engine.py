@@ -104,12 +104,12 @@ def test_a_finished_comparison_is_given_back_untouched(whole):
 
 def test_whoever_fails_is_named_and_the_others_finish(tmp_path, monkeypatch):
     """One after the other in one worker: raising, diverging, killed, killed together with the worker."""
-    (tmp_path / "broken.py").write_text(BROKEN)
+    (tmp_path / "failing_cells.py").write_text(BROKEN)
     monkeypatch.syspath_prepend(tmp_path)
     cells = ("Raising", "Diverging", "Dying", "TakingItsWorker")
     options = dataclasses.replace(
-        OPTIONS, cells=(*(f"broken:{cell}Cell" for cell in cells), "gru"), layers=1, dropout=0.0, lrs=(1e-2,), seeds=1,
-        workers=1,
+        OPTIONS, cells=(*(f"failing_cells:{cell}Cell" for cell in cells), "gru"), layers=1, dropout=0.0, lrs=(1e-2,),
+        seeds=1, workers=1,
     )  # fmt: skip
     found = compared(write_rows(tmp_path), tmp_path / "run", options).result
     assert [c["name"] for c in found["candidates"]] == ["GRU 4"]
@@ -147,17 +147,17 @@ def test_an_interruption_ends_every_process(tmp_path):
 
 
 def test_other_data_is_not_continued_with(tmp_path):
-    def interrupt(task):
+    def interrupt(progress):
         raise KeyboardInterrupt
 
     path = write_rows(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        compared(path, tmp_path / "run", on_ready=interrupt)
+        compared(path, tmp_path / "run", on_progress=interrupt)
     write_rows(tmp_path, rows=161)
     with pytest.raises(RunError, match=r"begun on other data: rows\.csv has changed since"):
-        compared(path, tmp_path / "run", on_ready=interrupt)
+        compared(path, tmp_path / "run", on_progress=interrupt)
     with pytest.raises(KeyboardInterrupt):
-        compared(path, tmp_path / "run", on_ready=interrupt, overwrite=True)
+        compared(path, tmp_path / "run", on_progress=interrupt, overwrite=True)
 
 
 def test_a_script_without_a_guard_is_killed_and_continues_with_what_is_missing(whole, tmp_path):

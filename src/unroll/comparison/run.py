@@ -15,7 +15,8 @@ from unroll.comparison.plan import CompareOptions, Trial, candidates, plan_size,
 from unroll.comparison.result import Measured, assemble
 from unroll.comparison.trial import ERRORS_FILE, load_errors
 from unroll.errors import RunError
-from unroll.machine import machine, versions
+from unroll.machine import machine as this_machine
+from unroll.machine import versions
 from unroll.tasks import (
     DataOptions,
     ForecastOptions,
@@ -55,7 +56,6 @@ def run_comparison(
     folder: Path,
     *,
     overwrite: bool = False,
-    on_ready: Callable[[ForecastTask], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Comparison:
     """Compare ``options.cells`` on ``source``; started again on the same folder it continues.
@@ -64,7 +64,7 @@ def run_comparison(
         DataError, ConfigError: before anything is trained.
         RunError: ``folder`` holds another run or cannot be written, or no trial succeeded.
     """
-    started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
+    clock = Clock()
     options.check()
     task = prepare(source, data, forecast)
     networks = candidates(task, options)
@@ -76,10 +76,7 @@ def run_comparison(
     if run.has_result():
         return Comparison(run.read_result(), run.path)
     run.write_json("data.json", task.record())
-    if on_ready is not None:
-        on_ready(task)
-    deadline = None if options.budget is None else clock + options.budget
-    rates: dict[NetworkOptions, float] = {}
+    deadline = None if options.budget is None else clock.began + options.budget
     failures: dict[str, str] = {}
     with Engine(
         task,
@@ -111,18 +108,33 @@ def run_comparison(
         match=options.match,
         network_of=lambda m: _network(run, task, m),
     )
-    result["repeat"] = {
-        "command": f"unroll compare --config {run.config_file}",
-        "config": config,
-        "seeds": list(range(options.seeds)),
-        "versions": versions(),
-        "machine": machine() | shared,
-        "started": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "seconds": round(time.monotonic() - clock, 1),
-        "budget_seconds": options.budget,
-    }
+    command = f"unroll compare --config {run.config_file}"
+    seeds = list(range(options.seeds))
+    result["repeat"] = clock.record(command, config, seeds, machine=shared, budget=options.budget)
     run.write_json("result.json", result)
     return Comparison(result, run.path)
+
+
+class Clock:
+    """When a run began, and at its end how to repeat it."""
+
+    def __init__(self) -> None:
+        self.started, self.began = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
+
+    def record(
+        self, command: str, config: dict[str, Any], seeds: list[int], *, machine: dict[str, int], budget: float | None
+    ) -> dict[str, Any]:
+        """The ``repeat`` part of a result; ``machine`` adds how its cores were shared."""
+        return {
+            "command": command,
+            "config": config,
+            "seeds": seeds,
+            "versions": versions(),
+            "machine": this_machine() | machine,
+            "started": self.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "seconds": round(time.monotonic() - self.began, 1),
+            "budget_seconds": budget,
+        }
 
 
 def comparison_config(

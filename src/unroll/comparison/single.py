@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from unroll.comparison.inside import look_inside, step_microseconds
 from unroll.comparison.result import Measured, assemble
-from unroll.comparison.run import Comparison, curve
+from unroll.comparison.run import Clock, Comparison, curve
 from unroll.errors import RunError
-from unroll.machine import cores, machine, peak_memory_mb, versions
+from unroll.machine import cores, peak_memory_mb
 from unroll.tasks import (
     DataOptions,
     Forecaster,
     ForecastOptions,
-    ForecastTask,
     NetworkOptions,
     prepare,
 )
@@ -33,7 +30,6 @@ def run_training(
     folder: Path,
     *,
     overwrite: bool = False,
-    on_ready: Callable[[ForecastTask], None] | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
 ) -> Comparison:
     """Train ``network`` in ``folder``, continuing what is there, and score it beside the baselines.
@@ -42,7 +38,7 @@ def run_training(
         DataError, ConfigError: before anything is trained.
         RunError: ``folder`` holds another run or cannot be written, or training diverged at once.
     """
-    started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
+    clock = Clock()
     network.check()
     task = prepare(source, data, forecast)
     task.parameters(network)  # one that cannot be built is refused before anything is written
@@ -51,8 +47,6 @@ def run_training(
     run = RunFolder.open_for(folder, forecaster.config(), overwrite=overwrite)
     if run.has_result():
         return Comparison(run.read_result(), run.path)
-    if on_ready is not None:
-        on_ready(task)
     forecaster.fit_prepared(task, source, folder, progress=on_epoch)
     assert forecaster.network is not None
     assert forecaster.result is not None
@@ -84,15 +78,8 @@ def run_training(
     )
     trained = forecaster.network
     result = assemble(task, [measured], [], name=run.path.name, match="hidden", network_of=lambda m: trained)
-    result["repeat"] = {
-        "command": f"unroll train --config {run.config_file}",
-        "config": forecaster.config(),
-        "seeds": [settings.seed],
-        "versions": versions(),
-        "machine": machine() | {"workers": 1, "threads_per_worker": cores()},
-        "started": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "seconds": round(time.monotonic() - clock, 1),
-        "budget_seconds": None,
-    }
+    command, shared = f"unroll train --config {run.config_file}", {"workers": 1, "threads_per_worker": cores()}
+    config = forecaster.config()
+    result["repeat"] = clock.record(command, config, [settings.seed], machine=shared, budget=None)
     run.write_json("result.json", result)
     return Comparison(result, run.path)

@@ -110,10 +110,6 @@ class RunFolder:
     def weights_file(self) -> Path:
         return self.path / "model.safetensors"
 
-    @property
-    def report_file(self) -> Path:
-        return self.path / "report.html"
-
     def read_config(self) -> dict[str, Any]:
         """The run's config without its schema number, which is checked."""
         return read_config(self.config_file)
