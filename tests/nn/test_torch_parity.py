@@ -61,7 +61,7 @@ def torch_parameters(kind: Kind) -> dict[str, Any]:
 @every_module
 def test_constructor_takes_torchs_arguments_in_torchs_order(kind: Kind) -> None:
     ours = inspect.signature(getattr(un, kind.name)).parameters
-    positional = {n: p.default for n, p in ours.items() if p.kind is not inspect.Parameter.KEYWORD_ONLY}
+    positional = {n: p.default for n, p in ours.items() if p.kind is p.POSITIONAL_OR_KEYWORD}
     assert list(positional.items()) == list(torch_parameters(kind).items())
 
 

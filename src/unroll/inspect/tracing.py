@@ -100,7 +100,8 @@ def _replay(call: Call) -> LayerTrace:
         for name, value in zip(step.state._fields, step.state):
             states.setdefault(name, {})[t] = value
 
-    reference.run(call.cell, call.x, call.state, lengths=call.lengths, reverse=call.direction == 1, watch=keep)
+    reverse = call.direction == 1
+    reference.run(call.cell, call.x, call.state, lengths=call.lengths, reverse=reverse, noise=call.noise, watch=keep)
     t = torch.arange(T, device=call.x.device)
     lengths = call.lengths if call.lengths is not None else torch.full((B,), T, device=call.x.device)
     mask = t < lengths.unsqueeze(1)

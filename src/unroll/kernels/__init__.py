@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from unroll.errors import ConfigError, did_you_mean
-from unroll.kernels import ragged, reference, torch_op
+from unroll.kernels import ragged, reference, scan, torch_op, transforms
+from unroll.kernels.noise import QUIET, StepNoise
 from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
 
 BACKENDS = ("auto", "torch", "reference")
@@ -22,11 +24,13 @@ _forced: ContextVar[str] = ContextVar("unroll_backend", default="auto")
 
 __all__ = [
     "BACKENDS",
+    "QUIET",
     "Fusable",
     "Operator",
     "Recurrence",
     "State",
     "StepLike",
+    "StepNoise",
     "backend",
     "fused",
     "fused_step",
@@ -35,6 +39,7 @@ __all__ = [
     "rows",
     "run",
     "step",
+    "step_by_hand",
     "torch_op",
     "use",
 ]
@@ -77,14 +82,19 @@ def fused(cell: Fusable) -> Operator | None:
     operator = cell.operator()
     if operator is None and forced == "torch":
         raise _no_operator(cell, "")
+    if operator is not None and transforms.needs_reference():
+        if forced == "torch":
+            raise _no_operator(cell, "a vmap or forward-mode derivative of ")
+        return None
     return operator
 
 
-def step(cell: Recurrence, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+def step(cell: Recurrence, x: Tensor, state: Any, noise: StepNoise | None = None) -> tuple[Tensor, Any]:
     """One step of one layer: output and new state, with torch's cell operator where it computes the same."""
-    leaves = fused_step(cell, x, state)
+    leaves = None if noise is not None else fused_step(cell, x, state)
+    _check_noise(cell, noise)
     if leaves is None:
-        taken = cell.step(x, state)
+        taken = step_by_hand(cell, x, state, noise)
         return taken.output, taken.state
     return leaves[0], type(state)(*leaves)
 
@@ -98,11 +108,22 @@ def fused_step(cell: Recurrence, x: Tensor, leaves: Sequence[Tensor]) -> tuple[T
     return stepped
 
 
-def run(cell: Recurrence, x: Tensor, state: Any, *, lengths: Tensor | None, reverse: bool) -> tuple[Tensor, Any]:
+def run(
+    cell: Recurrence,
+    x: Tensor,
+    state: Any,
+    *,
+    lengths: Tensor | None,
+    reverse: bool,
+    noise: StepNoise | None = None,
+) -> tuple[Tensor, Any]:
     """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``."""
-    operator = fused(cell)
+    if torch.compiler.is_compiling():
+        return scan.run(cell, x, state, lengths=lengths, reverse=reverse, noise=noise)
+    operator = None if noise is not None else fused(cell)
+    _check_noise(cell, noise)
     if operator is None or x.shape[0] == 0 or x.shape[1] == 0:
-        return reference.run(cell, x, state, lengths=lengths, reverse=reverse)
+        return reference.run(cell, x, state, lengths=lengths, reverse=reverse, noise=noise)
 
     def full(part: Tensor, leaves: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
         output, final = torch_op.run(operator, part, [leaf.unsqueeze(0) for leaf in leaves])
@@ -116,6 +137,16 @@ def run(cell: Recurrence, x: Tensor, state: Any, *, lengths: Tensor | None, reve
     else:
         output, final = full(x, list(state))
     return output, type(state)(*final)
+
+
+def _check_noise(cell: Fusable, noise: StepNoise | None) -> None:
+    """No operator of torch takes masks."""
+    if noise is not None and backend() == "torch":
+        raise _no_operator(cell, "the noise of ")
+
+
+step_by_hand = partial(reference.take, t=0)
+"""One step by its equation; the masks are those of one step."""
 
 
 def _no_operator(cell: Fusable, part: str) -> ConfigError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
@@ -31,7 +31,8 @@ class Fusable(Protocol):
 class Recurrence(Fusable, Protocol):
     """What every backend runs: one step, and the operator that equals it where there is one."""
 
-    def step(self, x: Tensor, state: Any, /) -> StepLike: ...
+    @property
+    def step(self) -> Callable[..., StepLike]: ...
 
 
 class StepLike(Protocol):

@@ -18,10 +18,11 @@ from unroll.nn.cells import (
     RNNState,
     cell_entry,
 )
-from unroll.nn.classic import GRU, LSTM, RNN
 from unroll.nn.initialisation import initialise_
-from unroll.nn.recurrent import Call, Recurrent, watching
+from unroll.nn.layers import GRU, LSTM, RNN
+from unroll.nn.recurrent import Recurrent
 from unroll.nn.time import Stream
+from unroll.nn.watch import Call, watching
 
 __all__ = [
     "CELLS",

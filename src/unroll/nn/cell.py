@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from unroll import kernels
-from unroll.kernels import Operator, State
+from unroll.kernels import Operator, State, StepNoise
 
 
 class Step(NamedTuple):
@@ -48,11 +47,14 @@ class Cell(nn.Module):
     ``Recurrent`` then runs it over sequences in layers and directions, ragged or in chunks; nothing but the
     equation belongs here.
 
+    A cell that draws noise in training defines ``draw`` and takes the masks of a step as a third argument,
+    ``step(x, state, noise)``, so that a run can be repeated exactly.
+
     Attributes:
         keep_gate: name of the signal in 0…1 that says how much of the old state is kept, or None.
     """
 
-    keep_gate: ClassVar[str | None] = None
+    keep_gate: str | None = None
     input_size: int
     output_size: int
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
@@ -76,12 +78,22 @@ class Cell(nn.Module):
         """The torch operator that computes the same recurrence, or None."""
         return None
 
+    def draw(self, T: int, x: Tensor) -> StepNoise | None:
+        """The masks of ``T`` training steps for the rows, dtype and device of ``x`` (batch, …); None: it draws none."""
+        return None
+
     def like(self, input_size: int) -> Cell:
         """A new cell of the same kind and options for another input width."""
         args, kwargs = self._arguments
         bound = inspect.signature(type(self)).bind(*args, **kwargs)
         bound.arguments["input_size"] = input_size
         return type(self)(*bound.args, **bound.kwargs)
+
+    def with_parameters(self, own: Mapping[str, Tensor]) -> Cell:
+        """This cell with other parameters of the same names, or tensors computed from them; itself unchanged."""
+        cell = Cell.__new__(type(self))
+        cell.__dict__.update(self.__dict__, _parameters={**self._parameters, **own})
+        return cell
 
     @cached_property
     def layout(self) -> Layout:
@@ -115,9 +127,10 @@ class Cell(nn.Module):
             given = self.initial_state(x.shape[0], device=x.device, dtype=x.dtype)
         else:
             given = self._given_leaves(hx, batched)
-        leaves = kernels.fused_step(self, x, given)
+        noise = self.draw(1, x) if self.training else None
+        leaves = kernels.fused_step(self, x, given) if noise is None else None
         if leaves is None:
-            leaves = self._step_leaves(x, given)
+            leaves = self._step_leaves(x, given, noise)
         if not batched:
             leaves = tuple([leaf.squeeze(0) for leaf in leaves])
         return leaves if len(leaves) > 1 else leaves[0]
@@ -133,67 +146,7 @@ class Cell(nn.Module):
                 raise ValueError(f"{type(self).__name__}: Expected {name} to be {expected}, got {leaf.dim()}D instead")
         return given if batched else tuple([leaf.unsqueeze(0) for leaf in given])
 
-    def _step_leaves(self, x: Tensor, given: Sequence[Tensor]) -> State:
+    def _step_leaves(self, x: Tensor, given: Sequence[Tensor], noise: StepNoise | None) -> State:
         if x.shape[1] != self.input_size:
             raise RuntimeError(f"input has inconsistent input_size: got {x.shape[1]} expected {self.input_size}")
-        return tuple(self.step(x, self.checked_state(given, x.shape[0], "hx")).state)
-
-
-_WITHOUT_BIAS = ("weight_ih", "weight_hh")
-_WITH_BIAS = (*_WITHOUT_BIAS, "bias_ih", "bias_hh")
-
-
-class GatedCell(Cell):
-    """Shared by the classic cells: torch's parameters, names and initialisation.
-
-    ``weight_ih`` (gates · hidden, input), ``weight_hh`` (gates · hidden, recurrent), ``bias_ih`` and
-    ``bias_hh`` (gates · hidden), all drawn from U(-1/√hidden, 1/√hidden) in this order, as torch draws them.
-    """
-
-    gates: ClassVar[int]
-    gate_names: ClassVar[tuple[str, ...]]
-    hidden_size: int
-    bias: bool
-    bias_ih: Tensor | None
-    bias_hh: Tensor | None
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        *,
-        recurrent_size: int | None = None,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
-            if not isinstance(size, int):
-                raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
-            if size < 0:
-                raise ValueError(f"{name} must be greater than zero")
-        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
-        self.output_size = recurrent_size or hidden_size
-        rows = self.gates * hidden_size
-        make = {"device": device, "dtype": dtype}
-        self.weight_ih = nn.Parameter(torch.empty(rows, input_size, **make))
-        self.weight_hh = nn.Parameter(torch.empty(rows, self.output_size, **make))
-        for name in ("bias_ih", "bias_hh"):
-            self.register_parameter(name, nn.Parameter(torch.empty(rows, **make)) if bias else None)
-
-    def reset_parameters(self) -> None:
-        """Draw every parameter anew from U(-1/√hidden, 1/√hidden)."""
-        bound = 1.0 / math.sqrt(self.hidden_size) if self.hidden_size else 0.0
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
-
-    def _weights(self) -> tuple[Tensor, ...]:
-        names = _WITH_BIAS if self.bias else _WITHOUT_BIAS
-        try:
-            return tuple([self._parameters[name] for name in names])  # type: ignore[misc]
-        except KeyError:  # one is computed: parametrised, or set as a plain tensor
-            return tuple([getattr(self, name) for name in names])
-
-    def extra_repr(self) -> str:
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+        return tuple(kernels.step_by_hand(self, x, self.checked_state(given, x.shape[0], "hx"), noise).state)

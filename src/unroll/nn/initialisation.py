@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from unroll.errors import ConfigError, did_you_mean
-from unroll.nn.cell import GatedCell
+from unroll.nn.gated import GatedCell
 from unroll.nn.recurrent import Recurrent
 
 _M = TypeVar("_M", bound=nn.Module)
@@ -37,8 +37,8 @@ def keras_(module: _M, forget_bias: float = 1.0) -> _M:
         nn.init.xavier_uniform_(cell.weight_ih)
         nn.init.orthogonal_(cell.weight_hh)
         _zero_biases(cell)
-        if "f" in cell.gate_names:
-            _bias(cell, "f").fill_(forget_bias)
+        if cell.keep_gate == "f":
+            cell.set_forget_bias(forget_bias)
     return module
 
 
@@ -47,7 +47,8 @@ def chrono_(module: _M, longest: int) -> _M:
     r"""Chrono initialisation for dependencies of up to ``longest`` steps (Tallec & Ollivier 2018, eq. 16).
 
     LSTM: b_f ~ log U(1, longest - 1), b_i = -b_f. GRU, whose z keeps the state in torch's convention:
-    b_z ~ log U(1, longest - 1). Other biases are 0; the weights stay as they are.
+    b_z ~ log U(1, longest - 1), where z overwrites -b_z; with coupled gates -b_i. Other biases are 0; the weights
+    stay as they are.
 
     Raises:
         ConfigError: ``longest`` is below 3, or the cell has no gate that keeps.
@@ -55,11 +56,11 @@ def chrono_(module: _M, longest: int) -> _M:
     if longest < 3:
         raise ConfigError(f"chrono initialisation for {longest} steps", expected="3 steps or more")
     for cell in _cells(module):
-        keep = _keep_gate(cell, "chrono")
+        keep, sign = _keeps(cell, "chrono")
         _zero_biases(cell)
-        _bias(cell, keep).uniform_(1, longest - 1).log_()
-        if "i" in cell.gate_names:
-            _bias(cell, "i").copy_(-_bias(cell, keep))
+        bias = cell.gate_bias(keep).uniform_(1, longest - 1).log_().mul_(sign)
+        if {"i", "f"} <= set(cell.gate_names):
+            cell.gate_bias("i").copy_(-bias)
     return module
 
 
@@ -73,13 +74,13 @@ def uniform_gate_(module: _M) -> _M:
         ConfigError: the cell has no gate that keeps.
     """
     for cell in _cells(module):
-        keep = _keep_gate(cell, "uniform gate")
+        keep, sign = _keeps(cell, "uniform gate")
         _zero_biases(cell)
         edge = min(1 / cell.hidden_size, 0.5)
-        bias = _bias(cell, keep).uniform_(edge, 1 - edge)
-        bias.copy_(-torch.log(1 / bias - 1))
-        if "i" in cell.gate_names:
-            _bias(cell, "i").copy_(-bias)
+        bias = cell.gate_bias(keep).uniform_(edge, 1 - edge)
+        bias.copy_(-torch.log(1 / bias - 1)).mul_(sign)
+        if {"i", "f"} <= set(cell.gate_names):
+            cell.gate_bias("i").copy_(-bias)
     return module
 
 
@@ -160,14 +161,8 @@ def _zero_biases(cell: GatedCell) -> None:
             bias.zero_()
 
 
-def _bias(cell: GatedCell, gate: str) -> Tensor:
-    """The view of b_ih that belongs to ``gate``."""
-    if cell.bias_ih is None:
-        raise ConfigError(f"{type(cell).__name__} has no biases", expected="bias=True for this recipe")
-    return cell.bias_ih.chunk(cell.gates)[cell.gate_names.index(gate)]
-
-
-def _keep_gate(cell: GatedCell, recipe: str) -> str:
-    if cell.keep_gate is None:
+def _keeps(cell: GatedCell, recipe: str) -> tuple[str, int]:
+    """The gate whose bias says how much is kept, and its sign."""
+    if cell.keeps is None:
         raise ConfigError(f"{recipe} initialisation of {type(cell).__name__}", expected="a cell with a gate that keeps")
-    return cell.keep_gate
+    return cell.keeps

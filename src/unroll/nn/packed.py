@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from unroll.kernels import Operator, torch_op
-from unroll.nn.recurrent import Call
+from unroll.nn.noise import Noise
+from unroll.nn.states import Given
+from unroll.nn.watch import Call
 
 if TYPE_CHECKING:
     from unroll.nn.classic import Classic
@@ -43,10 +45,10 @@ def run_watched(
     return packed.data, tuple(torch.cat(leaves) for leaves in zip(*finals))
 
 
-def run_padded(layer: Classic, packed: PackedSequence, state: Leaves) -> tuple[Tensor, Leaves]:
+def run_padded(layer: Classic, packed: PackedSequence, state: Given, noise: Noise | None) -> tuple[Tensor, Given]:
     """Where torch has no operator: padded, run with lengths, packed again."""
     x, lengths = pad_packed_sequence(packed)
-    output, final = layer.run_stacked(x, state, lengths.to(x.device))
+    output, final = layer.run_given(x, state, lengths.to(x.device), noise)
     if packed.sorted_indices is not None:
         output = output.index_select(1, packed.sorted_indices)
         lengths = lengths[packed.sorted_indices.cpu()]

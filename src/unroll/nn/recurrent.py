@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unroll import kernels
+from unroll.errors import ConfigError
 from unroll.nn.cell import Cell
+from unroll.nn.noise import LayerNoise, Noise, blank_rows
+from unroll.nn.options.connection import connection as make_connection
+from unroll.nn.options.dropout import InputDropout, WeightDropout, mask
+from unroll.nn.options.merge import Merge
+from unroll.nn.options.start import LearnedStart
+from unroll.nn.states import squeezed, unsqueezed
 from unroll.nn.time import Stream, chunks
-
-
-class Call(NamedTuple):
-    """One layer and direction as it ran: enough to replay it."""
-
-    owner: Recurrent
-    layer: int
-    direction: int
-    cell: Cell
-    x: Tensor
-    state: Any
-    lengths: Tensor | None
-
-
-_watcher: ContextVar[Callable[[Call], None] | None] = ContextVar("unroll_watcher", default=None)
-
-
-def watcher_in_force() -> Callable[[Call], None] | None:
-    """Who watches, if anyone; nobody inside a compiled graph, where dynamo cannot read a context variable."""
-    return None if torch.compiler.is_compiling() else _watcher.get()
-
-
-@contextmanager
-def watching(watcher: Callable[[Call], None]) -> Iterator[None]:
-    """Report every layer and direction that runs inside the ``with`` block to ``watcher``."""
-    token = _watcher.set(watcher)
-    try:
-        yield
-    finally:
-        _watcher.reset(token)
+from unroll.nn.watch import Call, watcher_in_force
 
 
 class Recurrent(nn.Module):
@@ -51,19 +27,25 @@ class Recurrent(nn.Module):
 
     .. math:: (y_t, s_t) = \mathrm{step}(x_t, s_{t-1}), \qquad t = 1 \dots T
 
-    Layer l reads the outputs of layer l-1, those of both directions joined as [forward; backward].
+    Layer l reads the outputs of layer l-1, those of both directions merged.
 
     Args:
         cell: a cell, which becomes the first layer; further layers and directions are new cells of its kind
-            (``cell.like``).
-        num_layers: how many layers.
+            (``cell.like``). Or one cell per layer, of any kinds and sizes.
+        num_layers: how many layers; with one cell per layer it may be left out.
         bidirectional: whether each layer also runs backwards, from each sequence's own end.
         dropout: share of each layer's outputs zeroed in training, the last layer's excepted.
         batch_first: sequences are (batch, T, features) instead of (T, batch, features).
+        merge: how both directions become one: ``"concat"``, ``"sum"``, ``"mean"`` or ``"product"``.
+        input_dropout: share of each layer's input features zeroed in training, the same at every step.
+        weight_dropout: share of W_hh zeroed in training, the same for every step and row; or shares by the names of
+            a cell's parameters.
+        connection: ``"residual"`` or ``"highway"`` around every layer but the first.
+        learn_initial_state: whether the state before the first step is learned; it starts at 0.
 
     Shapes:
         - input (T, batch, input_size), or (T, input_size) for one sequence.
-        - output (T, batch, directions · output_size).
+        - output (T, batch, output_size), output_size = directions · that of the last cell, or as merged.
         - state: one cell state per layer and direction, forward before backward, each leaf (batch, …).
 
     Example::
@@ -76,12 +58,17 @@ class Recurrent(nn.Module):
 
     def __init__(
         self,
-        cell: Cell,
+        cell: Cell | Sequence[Cell],
         num_layers: int = 1,
         *,
         bidirectional: bool = False,
         dropout: float = 0.0,
         batch_first: bool = False,
+        merge: str = "concat",
+        input_dropout: float = 0.0,
+        weight_dropout: float | Mapping[str, float] = 0.0,
+        connection: str | None = None,
+        learn_initial_state: bool = False,
     ) -> None:
         super().__init__()
         if num_layers <= 0:
@@ -91,24 +78,50 @@ class Recurrent(nn.Module):
                 "dropout should be a number in range [0, 1] representing the probability of an element being zeroed"
             )
         self.num_layers, self.bidirectional, self.batch_first = num_layers, bidirectional, batch_first
-        self.dropout = float(dropout)
-        self._hold(self._make_cells(cell))
+        self.dropout, self.merge, self.connection = float(dropout), Merge(merge), connection
+        self.input_dropout = InputDropout(input_dropout)
+        rates = weight_dropout if isinstance(weight_dropout, Mapping) else {WeightDropout.parameter: weight_dropout}
+        self.weight_dropout = {name: WeightDropout(p) for name, p in rates.items() if p}
+        cells = self._make_cells(cell)
+        self._check_weights(cells)
+        self.start = LearnedStart(cells, self.directions) if learn_initial_state else None
+        self._hold(cells)
+        widths = [self.merge.width(own.output_size, self.directions) for own in cells[:: self.directions]]
+        self.input_size, self.output_size = cells[0].input_size, widths[-1]
+        self.connections = None if connection is None else make_connection(connection, widths)
 
-    def _make_cells(self, cell: Cell) -> list[Cell]:
-        if not isinstance(cell, Cell):
-            raise TypeError(f"cell should be a Cell, got: {type(cell).__name__}")
+    def _make_cells(self, cell: Cell | Sequence[Cell]) -> list[Cell]:
+        given = list(cell) if isinstance(cell, Sequence) else [cell]
+        for one in given:
+            if not isinstance(one, Cell):
+                raise TypeError(f"cell should be a Cell, got: {type(one).__name__}")
+        if len(given) > 1:
+            if self.num_layers not in (1, len(given)):
+                raise ValueError(f"num_layers={self.num_layers}, but {len(given)} cells were given: one per layer")
+            self.num_layers = len(given)
         cells: list[Cell] = []
-        width = cell.input_size
-        for _ in range(self.num_layers):
-            for _ in range(self.directions):
-                cells.append(cell.like(width) if cells else cell)
-            width = self.directions * cells[-1].output_size
+        width = given[0].input_size
+        for layer in range(self.num_layers):
+            first = given[layer] if layer < len(given) else given[0].like(width)
+            if first.input_size != width:
+                raise ValueError(f"cell {layer} reads {first.input_size} features, but layer {layer - 1} gives {width}")
+            cells += [first, *(first.like(first.input_size) for _ in range(1, self.directions))]
+            width = self.merge.width(first.output_size, self.directions)
         return cells
+
+    def _check_weights(self, cells: list[Cell]) -> None:
+        for name in self.weight_dropout:
+            for cell in cells:
+                known = [own for own, _ in cell.named_parameters(recurse=False)]
+                if name not in known:
+                    raise ConfigError(
+                        f"weight_dropout of '{name}', which {type(cell).__name__} does not have",
+                        expected=f"names among {', '.join(known)}",
+                        fix='Give weight_dropout={"name": rate}',
+                    )
 
     def _hold(self, cells: list[Cell]) -> None:
         self.cells = nn.ModuleList(cells)
-        self.input_size = cells[0].input_size
-        self.output_size = self.directions * cells[-1].output_size
 
     @property
     def directions(self) -> int:
@@ -123,36 +136,80 @@ class Recurrent(nn.Module):
         self, batch_size: int, *, device: torch.device | None = None, dtype: torch.dtype | None = None
     ) -> tuple[Any, ...]:
         """The state before the first step: one cell state per layer and direction."""
-        return tuple(
+        states = [
             self.cell_at(layer, direction).initial_state(batch_size, device=device, dtype=dtype)
             for layer in range(self.num_layers)
             for direction in range(self.directions)
-        )
+        ]
+        if self.start is not None:
+            states = [self.start.rows(position, blank) for position, blank in enumerate(states)]
+        return tuple(states)
+
+    def draw(
+        self, T: int, batch_size: int, *, device: torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> Noise:
+        """The masks of every dropout and zoneout for ``T`` steps, as training draws them, whatever the mode.
+
+        Given as ``noise=`` they are used in evaluation too (Monte-Carlo dropout, Gal & Ghahramani 2016).
+        """
+        cells, between = [], []
+        for layer in range(self.num_layers):
+            for direction in range(self.directions):
+                cell = self.cell_at(layer, direction)
+                rows = blank_rows(cell, batch_size, device, dtype)
+                weights = {name: own.draw(getattr(cell, name)) for name, own in self.weight_dropout.items()}
+                given = self.input_dropout.draw(rows) if self.input_dropout.p else None
+                cells.append(LayerNoise(given, weights, cell.draw(T, rows)))
+            if self.dropout and layer < self.num_layers - 1:
+                width = self.merge.width(cell.output_size, self.directions)
+                between.append(mask(self.dropout, (T, batch_size, width), rows))
+        return Noise(tuple(cells), tuple(between))
+
+    def _own_noise(self, x: Tensor) -> Noise | None:
+        """What a training call over ``x`` (T, batch, …) draws; None without options that draw.
+
+        Dropout between layers alone is drawn as torch draws it, where it acts.
+        """
+        if not self.training:
+            return None
+        drawing = self.weight_dropout or self.input_dropout.p
+        if drawing or any(self.cell_at(n).draw(0, x.new_empty(0, 0)) is not None for n in range(self.num_layers)):
+            return self.draw(x.shape[0], x.shape[1], device=x.device, dtype=x.dtype)
+        return None
 
     def forward(
-        self, x: Tensor, state: Sequence[Any] | None = None, lengths: Tensor | Sequence[int] | None = None
+        self,
+        x: Tensor,
+        state: Sequence[Any] | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
+        noise: Noise | None = None,
     ) -> tuple[Tensor, tuple[Any, ...]]:
         """Run over ``x``; ``lengths`` (batch,) gives each sequence's own length, zero allowed.
 
-        Output is zero beyond a sequence's length; the final state is that of its last step.
+        Output is zero beyond a sequence's length; the final state is that of its last step. ``noise`` is what
+        ``draw`` gave; by default training draws it and evaluation has none.
 
         Raises:
             ValueError: ``x`` is neither 2-D nor 3-D, or ``lengths`` do not fit it.
             RuntimeError: ``x`` has another width than ``input_size``, or ``state`` another shape than it should.
         """
         x, batched = self._time_major(x)
-        given = None if state is None else [s if batched else _unsqueeze(s) for s in state]
+        given = None if state is None else [s if batched else unsqueezed(s) for s in state]
         states = self._checked_states(given, x, x.shape[1])
         lengths = self._checked_lengths(lengths, x)
-        output, final = self._run(x, states, lengths)
+        noise = self._own_noise(x) if noise is None else noise
+        output, final = self._run(x, states, lengths, noise)
         if not batched:
-            return output.squeeze(1), tuple(_squeeze(s) for s in final)
+            return output.squeeze(1), tuple(squeezed(s) for s in final)
         return (output.transpose(0, 1) if self.batch_first else output), tuple(final)
 
-    def step(self, x: Tensor, state: Sequence[Any] | None = None) -> tuple[Tensor, tuple[Any, ...]]:
+    def step(
+        self, x: Tensor, state: Sequence[Any] | None = None, noise: Noise | None = None
+    ) -> tuple[Tensor, tuple[Any, ...]]:
         """One time step through all layers: ``x`` (batch, input_size) to output (batch, output_size).
 
-        Dropout between layers acts as in ``forward``. A backward direction has no step: it needs the end first.
+        Noise acts as in ``forward`` over one step; ``noise.narrow(t, 1)`` gives that of step t. A backward direction
+        has no step: it needs the end first.
 
         Raises:
             RuntimeError: the layer is bidirectional, ``x`` is not (batch, input_size), or ``state`` has another
@@ -166,12 +223,16 @@ class Recurrent(nn.Module):
         if x.dim() != 2 or x.shape[1] != self.input_size:
             raise RuntimeError(f"a step takes (batch, {self.input_size}), got {tuple(x.shape)}")
         states = self._checked_states(state, x, x.shape[0])
+        noise = self._own_noise(x.unsqueeze(0)) if noise is None else noise
         final = []
         for layer, before in enumerate(states):
-            x, after = kernels.step(self.cell_at(layer), x, before)
+            cell, source, own = self.cell_at(layer), x, None
+            if noise is not None:
+                masks = noise.cells[layer]
+                (cell, source), own = masks.applied(cell, x), masks.cell
+            output, after = kernels.step(cell, source, before, own)
             final.append(after)
-            if layer < self.num_layers - 1:
-                x = F.dropout(x, self.dropout, self.training)
+            x = self._joined(layer, output, x, noise, 0)
         return x, tuple(final)
 
     def chunks(
@@ -207,7 +268,9 @@ class Recurrent(nn.Module):
         """
         return Stream(self, batch_size)
 
-    def _run(self, x: Tensor, states: Sequence[Any], lengths: Tensor | None) -> tuple[Tensor, list[Any]]:
+    def _run(
+        self, x: Tensor, states: Sequence[Any], lengths: Tensor | None, noise: Noise | None
+    ) -> tuple[Tensor, list[Any]]:
         """``x`` (T, batch, features), time first."""
         if lengths is not None:
             x = zero_padding(x, lengths)
@@ -216,16 +279,27 @@ class Recurrent(nn.Module):
         for layer in range(self.num_layers):
             outputs = []
             for direction in range(self.directions):
-                cell, before = self.cell_at(layer, direction), states[len(final)]
+                cell, before, source, own = self.cell_at(layer, direction), states[len(final)], x, None
+                if noise is not None:
+                    masks = noise.cells[len(final)]
+                    (cell, source), own = masks.applied(cell, x), masks.cell
                 if watcher is not None:
-                    watcher(Call(self, layer, direction, cell, x, before, lengths))
-                output, after = kernels.run(cell, x, before, lengths=lengths, reverse=direction == 1)
+                    watcher(Call(self, layer, direction, cell, source, before, lengths, own))
+                output, after = kernels.run(cell, source, before, lengths=lengths, reverse=direction == 1, noise=own)
                 outputs.append(output)
                 final.append(after)
-            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-            if self.dropout and layer < self.num_layers - 1:
-                x = F.dropout(x, self.dropout, self.training)
+            x = self._joined(layer, self.merge(outputs), x, noise, slice(None))
         return x, final
+
+    def _joined(self, layer: int, output: Tensor, x: Tensor, noise: Noise | None, t: Any) -> Tensor:
+        """What the layer above reads: the connection with this layer's own input, then dropout."""
+        if self.connections is not None and layer:
+            output = self.connections[layer - 1](output, x)
+        if layer == self.num_layers - 1:
+            return output
+        if noise is not None:
+            return output * noise.between[layer][t] if noise.between else output
+        return F.dropout(output, self.dropout, self.training) if self.dropout else output
 
     def _time_major(self, x: Tensor) -> tuple[Tensor, bool]:
         if x.dim() not in (2, 3):
@@ -269,22 +343,25 @@ class Recurrent(nn.Module):
         return lengths.long()
 
     def extra_repr(self) -> str:
-        text = f"num_layers={self.num_layers}"
-        for name in ("bidirectional", "dropout", "batch_first"):
-            if getattr(self, name):
-                text += f", {name}={getattr(self, name)}"
-        return text
+        return ", ".join([f"num_layers={self.num_layers}", *self._shown("bidirectional", "dropout", "batch_first")])
+
+    def _shown(self, *names: str) -> list[str]:
+        """The options that are on, as ``repr`` shows them."""
+        shown = [f"{name}={getattr(self, name)}" for name in names if getattr(self, name)]
+        if self.merge.mode != "concat":
+            shown.append(f"merge={self.merge.mode}")
+        if self.input_dropout.p:
+            shown.append(f"input_dropout={self.input_dropout.p}")
+        if self.weight_dropout:
+            shown.append(f"weight_dropout={ {name: own.p for name, own in self.weight_dropout.items()} }")
+        if self.connection is not None:
+            shown.append(f"connection={self.connection}")
+        if self.start is not None:
+            shown.append("learn_initial_state=True")
+        return shown
 
 
 def zero_padding(x: Tensor, lengths: Tensor) -> Tensor:
     """``x`` (T, batch, features) with zeros beyond each length, so that nothing there reaches a gradient."""
     t = torch.arange(x.shape[0], device=x.device).unsqueeze(1)
     return x.masked_fill((t >= lengths).unsqueeze(-1), 0)
-
-
-def _unsqueeze(state: Any) -> Any:
-    return kernels.map_state(lambda leaf: leaf.unsqueeze(0), state)
-
-
-def _squeeze(state: Any) -> Any:
-    return kernels.map_state(lambda leaf: leaf.squeeze(0), state)

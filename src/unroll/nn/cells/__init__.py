@@ -12,15 +12,17 @@ from unroll.nn.cell import Cell
 from unroll.nn.cells.gru import GRUCell, GRUState
 from unroll.nn.cells.indrnn import IndRNNCell, IndRNNState
 from unroll.nn.cells.janet import JANETCell, JANETState
-from unroll.nn.cells.lstm import LSTMCell, LSTMState
+from unroll.nn.cells.lstm import GREFF, GateRecurrentState, LSTMCell, LSTMState
 from unroll.nn.cells.mgu import MGUCell, MGUState
 from unroll.nn.cells.rnn import RNNCell, RNNState
 
 __all__ = [
     "CELLS",
+    "GREFF",
     "CellEntry",
     "GRUCell",
     "GRUState",
+    "GateRecurrentState",
     "IndRNNCell",
     "IndRNNState",
     "JANETCell",
@@ -47,8 +49,10 @@ _entries = (
     CellEntry("rnn", "RNN", RNNCell),
     CellEntry("rnn_relu", "RNN relu", partial(RNNCell, nonlinearity="relu")),
     CellEntry("lstm", "LSTM", LSTMCell),
+    *(CellEntry(f"lstm_{name.lower()}", f"LSTM {name}", partial(LSTMCell, variant=name)) for name in GREFF),
     CellEntry("gru", "GRU", GRUCell),
     CellEntry("gru_reset_before", "GRU (reset before)", partial(GRUCell, reset="before")),
+    CellEntry("gru_write", "GRU (z writes)", partial(GRUCell, update="write")),
     CellEntry("mgu", "MGU", MGUCell),
     CellEntry("janet", "JANET", JANETCell),
     CellEntry("indrnn", "IndRNN", IndRNNCell),

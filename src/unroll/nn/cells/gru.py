@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from unroll.kernels import Operator
-from unroll.nn.cell import GatedCell, Step
+from unroll.kernels import QUIET, Operator
+from unroll.nn.cell import Step
+from unroll.nn.gated import GatedCell
+from unroll.nn.options.activation import Activation
 
 
 class GRUState(NamedTuple):
@@ -24,21 +26,31 @@ class GRUCell(GatedCell):
         z_t &= \sigma(W_{iz} x_t + b_{iz} + W_{hz} h_{t-1} + b_{hz}) \\
         n_t &= \tanh(W_{in} x_t + b_{in} + r_t \odot (W_{hn} h_{t-1} + b_{hn})) && \text{reset="after"} \\
         n_t &= \tanh(W_{in} x_t + b_{in} + W_{hn} (r_t \odot h_{t-1}) + b_{hn}) && \text{reset="before"} \\
-        h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1}
+        h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1} && \text{update="keep"} \\
+        h_t &= (1 - z_t) \odot h_{t-1} + z_t \odot n_t && \text{update="write"}
 
     ``reset="after"`` is version 1 of the paper, what torch and cuDNN compute; ``"before"`` is the published
-    form (eq. 8). z keeps the old state in both, so a large z is a long memory.
+    form (eq. 8). In torch's convention, ``update="keep"``, a large z is a long memory; Chung et al. 2014 (eq. 4)
+    write it the other way round, ``"write"``. With ``proj_size`` the output is W_hr h_t, and W_hh reads that
+    of the step before: h itself stays whole, for z to carry.
 
     Args:
         input_size: width of x_t.
         hidden_size: width of h_t.
         bias: whether the biases exist.
         reset: where the reset gate acts, ``"after"`` (torch) or ``"before"`` the product W_hn h.
+        update: whether a large z says ``"keep"`` (torch) or ``"write"``.
+        activation: of n, by name or as a function; tanh.
+        gate_activation: of r and z; sigmoid.
+        proj_size, layer_norm, recurrent_dropout, zoneout, clip, forget_bias: see ``unroll.nn.options``; clip
+            bounds h, forget_bias is that of keeping.
 
-    Signals: ``r``, ``z``, ``n`` (batch, hidden). Gate order in the weights is torch's: r, z, n.
+    Signals: ``r``, ``z``, ``n`` (batch, hidden); with ``update="write"`` also ``k`` = 1 - z, what is kept. Gate order
+    in the weights is torch's: r, z, n.
 
     Raises:
-        ValueError: ``reset`` is neither of the two.
+        ValueError: ``reset`` or ``update`` is neither of the two.
+        ConfigError: an option is unknown.
 
     Example::
 
@@ -46,9 +58,8 @@ class GRUCell(GatedCell):
         >>> h = cell(torch.randn(2, 3))      # (2, 4)
     """
 
-    gates = 3
     gate_names = ("r", "z", "n")
-    keep_gate = "z"
+    norm_groups = (2, 1)
 
     def __init__(
         self,
@@ -59,11 +70,19 @@ class GRUCell(GatedCell):
         dtype: Any = None,
         *,
         reset: str = "after",
+        update: str = "keep",
+        activation: str | Callable[[Tensor], Tensor] = "tanh",
+        gate_activation: str | Callable[[Tensor], Tensor] = "sigmoid",
+        **options: Any,
     ) -> None:
         if reset not in ("after", "before"):
             raise ValueError(f"Unknown reset '{reset}'. Select from 'after' or 'before'.")
-        super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype)
-        self.reset = reset
+        if update not in ("keep", "write"):
+            raise ValueError(f"Unknown update '{update}'. Select from 'keep' or 'write'.")
+        self.reset, self.update = reset, update
+        self.keep_gate, self.keeps = ("z", ("z", 1)) if update == "keep" else ("k", ("z", -1))
+        self.activation, self.gate_activation = Activation(activation), Activation(gate_activation)
+        super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype, **options)
         self.reset_parameters()
 
     def initial_state(
@@ -71,27 +90,36 @@ class GRUCell(GatedCell):
     ) -> GRUState:
         return GRUState(torch.zeros(batch_size, self.hidden_size, device=device, dtype=dtype))
 
-    def step(self, x: Tensor, state: GRUState) -> Step:
-        h = state.h
-        x_rz, x_n = F.linear(x, self.weight_ih, self.bias_ih).split((2 * self.hidden_size, self.hidden_size), -1)
+    def step(self, x: Tensor, state: GRUState, noise: Mapping[str, Tensor] = QUIET) -> Step:
+        σ, φ, h = self.gate_activation, self.activation, state.h
+        x_rz, x_n = self.input_product(x)
         if self.reset == "after":
-            h_rz, h_n = F.linear(h, self.weight_hh, self.bias_hh).split((2 * self.hidden_size, self.hidden_size), -1)
-            r, z = (x_rz + h_rz).sigmoid().chunk(2, -1)
-            n = (x_n + r * h_n).tanh()
+            h_rz, h_n = self.recurrent_product(self.projected(h), noise)
+            r, z = σ(x_rz + h_rz).chunk(2, -1)
+            n = φ(x_n + r * h_n)
         else:
-            (W_rz, W_n), (b_rz, b_n) = self._split(self.weight_hh), self._split(self.bias_hh)
-            r, z = (x_rz + F.linear(h, W_rz, b_rz)).sigmoid().chunk(2, -1)
-            n = (x_n + F.linear(r * h, W_n, b_n)).tanh()
-        h = (1 - z) * n + z * h
-        return Step(h, GRUState(h), {"r": r, "z": z, "n": n})
+            (h_rz,) = self.recurrent_product(self.projected(h), noise, group=0)
+            r, z = σ(x_rz + h_rz).chunk(2, -1)
+            (h_n,) = self.recurrent_product(self.projected(r * h), noise, group=1)
+            n = φ(x_n + h_n)
+        new = (1 - z) * n + z * h if self.update == "keep" else (1 - z) * h + z * n
+        h = self.zoned("h", self.clipped(new), h, noise)
+        signals = {"r": r, "z": z, "n": n}
+        if self.update == "write":
+            signals["k"] = 1 - z
+        return Step(self.projected(h), GRUState(h), signals)
 
     def operator(self) -> Operator | None:
-        return Operator("gru", self._weights(), self.bias) if self.reset == "after" else None
+        torchs = self.reset == "after" and self.update == "keep" and self._plain() and not self.proj_size
+        if not torchs or (self.activation.known, self.gate_activation.known) != ("tanh", "sigmoid"):
+            return None
+        return Operator("gru", self._weights(), self.bias)
 
-    def _split(self, weight: Tensor | None) -> tuple[Any, Any]:
-        if weight is None:
-            return None, None
-        return weight[: 2 * self.hidden_size], weight[2 * self.hidden_size :]
-
-    def extra_repr(self) -> str:
-        return super().extra_repr() + ("" if self.reset == "after" else f", reset={self.reset}")
+    def _options(self) -> list[tuple[str, Any, Any]]:
+        return [
+            *super()._options(),
+            ("reset", self.reset, "after"),
+            ("update", self.update, "keep"),
+            ("activation", self.activation.name, "tanh"),
+            ("gate_activation", self.gate_activation.name, "sigmoid"),
+        ]

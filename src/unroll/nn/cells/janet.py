@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from unroll.nn.cell import GatedCell, Step
+from unroll.kernels import QUIET
+from unroll.nn.cell import Step
+from unroll.nn.gated import GatedCell
 
 
 class JANETState(NamedTuple):
@@ -27,6 +29,8 @@ class JANETCell(GatedCell):
         input_size: width of x_t.
         hidden_size: width of h_t.
         bias: whether the biases exist.
+        proj_size, layer_norm, recurrent_dropout, zoneout, clip, forget_bias: see ``unroll.nn.options``; clip
+            bounds h, the output is W_hr h where there is a projection.
         beta: β, how much more is taken in than is let go; 1 in the paper.
 
     Signals: ``f`` = σ(s), ``g`` (batch, hidden). Gate order in the weights: f, g.
@@ -36,9 +40,8 @@ class JANETCell(GatedCell):
         >>> layer = Recurrent(JANETCell(3, 4), bidirectional=True)
     """
 
-    gates = 2
     gate_names = ("f", "g")
-    keep_gate = "f"
+    keep_gate, keeps = "f", ("f", 1)
 
     def __init__(
         self,
@@ -49,8 +52,9 @@ class JANETCell(GatedCell):
         dtype: Any = None,
         *,
         beta: float = 1.0,
+        **options: Any,
     ) -> None:
-        super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype)
+        super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype, **options)
         self.beta = beta
         self.reset_parameters()
 
@@ -59,12 +63,13 @@ class JANETCell(GatedCell):
     ) -> JANETState:
         return JANETState(torch.zeros(batch_size, self.hidden_size, device=device, dtype=dtype))
 
-    def step(self, x: Tensor, state: JANETState) -> Step:
-        a = F.linear(x, self.weight_ih, self.bias_ih) + F.linear(state.h, self.weight_hh, self.bias_hh)
-        s, a_g = a.chunk(2, -1)
+    def step(self, x: Tensor, state: JANETState, noise: Mapping[str, Tensor] = QUIET) -> Step:
+        (a_x,), (a_h,) = self.input_product(x), self.recurrent_product(self.projected(state.h), noise)
+        s, a_g = (a_x + a_h).chunk(2, -1)
         f, g = s.sigmoid(), a_g.tanh()
-        h = f * state.h + (1 - (s - self.beta).sigmoid()) * g
-        return Step(h, JANETState(h), {"f": f, "g": g})
+        new = f * state.h + (1 - (s - self.beta).sigmoid()) * g
+        h = self.zoned("h", self.clipped(new), state.h, noise)
+        return Step(self.projected(h), JANETState(h), {"f": f, "g": g})
 
-    def extra_repr(self) -> str:
-        return super().extra_repr() + ("" if self.beta == 1 else f", beta={self.beta:g}")
+    def _options(self) -> list[tuple[str, Any, Any]]:
+        return [*super()._options(), ("beta", self.beta, 1.0)]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from unroll.nn.cell import GatedCell, Step
+from unroll.kernels import QUIET
+from unroll.nn.cell import Step
+from unroll.nn.gated import GatedCell
 
 
 class MGUState(NamedTuple):
@@ -29,6 +31,8 @@ class MGUCell(GatedCell):
         input_size: width of x_t.
         hidden_size: width of h_t.
         bias: whether the biases exist.
+        proj_size, layer_norm, recurrent_dropout, zoneout, clip, forget_bias: see ``unroll.nn.options``; clip
+            bounds h, the output is W_hr h where there is a projection.
 
     Signals: ``f``, ``k``, ``n`` (batch, hidden). Gate order in the weights: f, n.
 
@@ -37,14 +41,20 @@ class MGUCell(GatedCell):
         >>> layer = Recurrent(MGUCell(3, 4), num_layers=2)
     """
 
-    gates = 2
     gate_names = ("f", "n")
-    keep_gate = "k"
+    norm_groups = (1, 1)
+    keep_gate, keeps = "k", ("f", -1)
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        **options: Any,
     ) -> None:
-        super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype)
+        super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype, **options)
         self.reset_parameters()
 
     def initial_state(
@@ -52,12 +62,12 @@ class MGUCell(GatedCell):
     ) -> MGUState:
         return MGUState(torch.zeros(batch_size, self.hidden_size, device=device, dtype=dtype))
 
-    def step(self, x: Tensor, state: MGUState) -> Step:
+    def step(self, x: Tensor, state: MGUState, noise: Mapping[str, Tensor] = QUIET) -> Step:
         h = state.h
-        x_f, x_n = F.linear(x, self.weight_ih, self.bias_ih).chunk(2, -1)
-        W_f, W_n = self.weight_hh.chunk(2)
-        b_f, b_n = (None, None) if self.bias_hh is None else self.bias_hh.chunk(2)
-        f = (x_f + F.linear(h, W_f, b_f)).sigmoid()
-        n = (x_n + F.linear(f * h, W_n, b_n)).tanh()
-        h = (1 - f) * h + f * n
-        return Step(h, MGUState(h), {"f": f, "k": 1 - f, "n": n})
+        x_f, x_n = self.input_product(x)
+        (h_f,) = self.recurrent_product(self.projected(h), noise, group=0)
+        f = (x_f + h_f).sigmoid()
+        (h_n,) = self.recurrent_product(self.projected(f * h), noise, group=1)
+        n = (x_n + h_n).tanh()
+        h = self.zoned("h", self.clipped((1 - f) * h + f * n), h, noise)
+        return Step(self.projected(h), MGUState(h), {"f": f, "k": 1 - f, "n": n})

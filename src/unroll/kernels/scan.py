@@ -1,0 +1,51 @@
+"""The loop as one operator of a graph: what ``torch.compile``, ``torch.export`` and ONNX see instead of T steps.
+
+``torch.scan`` keeps the body once, so a graph's size does not grow with T and T stays free.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unroll.kernels.noise import StepNoise
+from unroll.kernels.operator import Recurrence
+from unroll.kernels.reference import held_back
+
+
+def run(
+    cell: Recurrence,
+    x: Tensor,
+    state: Any,
+    *,
+    lengths: Tensor | None = None,
+    reverse: bool = False,
+    noise: StepNoise | None = None,
+) -> tuple[Tensor, Any]:
+    """``reference.run`` with the loop as a single operator."""
+    from torch._higher_order_ops.scan import scan
+
+    kind, leaves = type(state), tuple(state)
+    held = {} if noise is None else dict(noise.held)
+    over: dict[str, Tensor] = {} if noise is None else dict(noise.steps)
+    names = list(over)
+    series = [x, *over.values()]
+    if lengths is not None:
+        series.append(torch.arange(x.shape[0], device=x.device).unsqueeze(1) < lengths)
+
+    def step(before: Any, now: Any) -> Any:
+        old = kind(*before)
+        if noise is None:
+            taken = cell.step(now[0], old)
+        else:
+            taken = cell.step(now[0], old, {**held, **dict(zip(names, now[1:]))})
+        output, new = taken.output, taken.state
+        if lengths is not None:
+            output, new = held_back(output, new, old, now[-1])
+        # The carry may alias neither the output nor what came in.
+        return tuple([leaf.clone() for leaf in new]), output.clone()
+
+    final, output = scan(step, leaves, series, reverse=reverse)
+    return output, kind(*final)
