@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from unroll.inspect import trace
-from unroll.nn import Cell, Recurrent, Step
+from unroll.nn import Cell, GRUCell, LSTMCell, Recurrent, RNNCell, Step
+from unroll.nn.classic import LAYER_OPTIONS
+from unroll.nn.gated import option_names
 from unroll.testing import check_cell
 
 ROOT = Path(__file__).parent.parent
@@ -67,3 +69,28 @@ def test_the_documented_cell_equals_the_published_equation() -> None:
     candidate = (x @ W_h[:, :3].T + (f * h) @ W_h[:, 3:].T + b_h).tanh()
     state = type(cell.initial_state(2))(h)
     assert torch.allclose(cell.step(x, state).output, (1 - f) * h + f * candidate, atol=1e-14)
+
+
+def test_the_page_on_attention_runs_and_its_classifier_finds_the_step_that_decides() -> None:
+    text = (ROOT / "docs" / "attention-and-pooling.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.S):
+        exec(block, names)
+    assert names["right"] > 0.9
+    assert (names["heaviest"] == names["marked"]).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("page", ["cell-options.md"])
+def test_every_block_of_the_page_runs(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.S)
+    assert blocks
+    for block in blocks:
+        exec(block, names)
+
+
+def test_the_table_of_options_names_every_option_there_is() -> None:
+    text = (ROOT / "docs" / "cell-options.md").read_text(encoding="utf-8")
+    known = {name for cell in (RNNCell, LSTMCell, GRUCell) for name in option_names(cell)} | set(LAYER_OPTIONS)
+    assert [name for name in known if f"`{name}=" not in text and f", {name}=" not in text] == []

@@ -1,5 +1,7 @@
 """The five laws, over every registered cell and the drop-in layers.
 
+Each over a sample of all combinations, every cell among them; see ``sampling``.
+
 float64 to 1e-10; float32 forward to 2e-6 and gradients to 2e-5, relative to the largest value compared.
 """
 
@@ -11,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from sampling import sampled
 from torch import Tensor
 
 from unroll import kernels
@@ -40,6 +43,8 @@ class Shape(NamedTuple):
     H: int
 
 
+CUTS = [(1,), (1, 2, 30), (62,), (20, 20)]
+LENGTHS = (None, [5, 0, 7])
 SHAPES = [Shape(1, 1, 1, 1), Shape(7, 3, 2, 17), Shape(63, 2, 3, 4)]
 
 
@@ -125,20 +130,14 @@ def flat(output: Tensor, final: list[Any]) -> list[Tensor]:
     return [output, *(leaf for s in final for leaf in s)]
 
 
-options = pytest.mark.parametrize(
-    ("num_layers", "bidirectional", "batch_first"),
-    [(n, b, f) for n in (1, 3) for b in (False, True) for f in (False, True)],
-    ids=lambda v: str(int(v)),
-)
 every = pytest.mark.parametrize("kind", EVERY)
-dtypes = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
-shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"T{s.T}-B{s.B}-H{s.H}")
+NO_YES = (False, True)
+OPTIONS = ((1, 3), NO_YES, NO_YES)
+"""num_layers, bidirectional, batch_first."""
+DTYPES = (torch.float64, torch.float32)
 
 
-@every
-@options
-@dtypes
-@shapes
+@sampled("kind, num_layers, bidirectional, batch_first, dtype, shape", EVERY, *OPTIONS, DTYPES, SHAPES, each=10)
 def test_sequence_equals_steps(
     kind: str, num_layers: int, bidirectional: bool, batch_first: bool, dtype: torch.dtype, shape: Shape
 ) -> None:
@@ -149,11 +148,7 @@ def test_sequence_equals_steps(
     close(gradients(layer, x, states, *got), gradients(layer, x, states, *expected), BACKWARD[dtype])
 
 
-@every
-@dtypes
-@pytest.mark.parametrize("num_layers", [1, 3])
-@pytest.mark.parametrize("batch_first", [False, True], ids=["time-first", "batch-first"])
-@pytest.mark.parametrize("cuts", [(1,), (1, 2, 30), (62,), (20, 20)], ids=str)
+@sampled("kind, dtype, num_layers, batch_first, cuts", EVERY, DTYPES, (1, 3), NO_YES, CUTS, each=6)
 def test_sequence_equals_chunks(
     kind: str, dtype: torch.dtype, num_layers: int, batch_first: bool, cuts: tuple[int, ...]
 ) -> None:
@@ -171,9 +166,7 @@ def test_sequence_equals_chunks(
     close(gradients(layer, x, states, *chunked), gradients(layer, x, states, *whole), BACKWARD[dtype])
 
 
-@every
-@options
-@dtypes
+@sampled("kind, num_layers, bidirectional, batch_first, dtype", EVERY, *OPTIONS, DTYPES, each=6)
 def test_ragged_equals_alone(
     kind: str, num_layers: int, bidirectional: bool, batch_first: bool, dtype: torch.dtype
 ) -> None:
@@ -206,10 +199,7 @@ def test_ragged_equals_alone(
     )
 
 
-@every
-@options
-@dtypes
-@pytest.mark.parametrize("lengths", [None, [5, 0, 7]], ids=["full", "ragged"])
+@sampled("kind, num_layers, bidirectional, batch_first, dtype, lengths", EVERY, *OPTIONS, DTYPES, LENGTHS, each=10)
 def test_backend_equals_reference(
     kind: str, num_layers: int, bidirectional: bool, batch_first: bool, dtype: torch.dtype, lengths: list[int] | None
 ) -> None:
@@ -261,10 +251,7 @@ def test_gradients_are_those_of_finite_differences(kind: str, check: Callable[..
     assert check(function, (x, *weights, *(leaf for s in states for leaf in s)))
 
 
-@every
-@options
-@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
-@pytest.mark.parametrize("lengths", [None, [5, 0, 7]], ids=["full", "ragged"])
+@sampled("kind, num_layers, bidirectional, batch_first, training, lengths", EVERY, *OPTIONS, NO_YES, LENGTHS, each=10)
 def test_watching_changes_nothing(
     kind: str, num_layers: int, bidirectional: bool, batch_first: bool, training: bool, lengths: list[int] | None
 ) -> None:

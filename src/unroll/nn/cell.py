@@ -78,6 +78,11 @@ class Cell(nn.Module):
         """The torch operator that computes the same recurrence, or None."""
         return None
 
+    @property
+    def draws(self) -> bool:
+        """Whether a training step takes noise."""
+        return type(self).draw is not Cell.draw
+
     def draw(self, T: int, x: Tensor) -> StepNoise | None:
         """The masks of ``T`` training steps for the rows, dtype and device of ``x`` (batch, …); None: it draws none."""
         return None

@@ -264,6 +264,8 @@ class Classic(Recurrent):
             if getattr(self, name) != default:
                 text += f", {name}={getattr(self, name)}"
         bare = cast(GatedCell, self._bare_cells[0])
-        said = ("bias", "proj_size", "nonlinearity")  # above, or as torch not at all
+        said = ("bias", "proj_size")
         of_cell = [f"{n}={v}" for n, v, default in bare._options() if v != default and n not in said]
+        if "nonlinearity=relu" in of_cell:  # torch does not say it
+            of_cell.remove("nonlinearity=relu")
         return ", ".join([text, *of_cell, *self._shown()])

@@ -146,6 +146,10 @@ class GatedCell(Cell):
             raise ConfigError(f"{type(self).__name__} has no biases", expected="bias=True")
         return bias.chunk(self.gates)[self.gate_names.index(gate)]
 
+    @property
+    def draws(self) -> bool:
+        return self.recurrent_dropout.p > 0 or any(rate for *_, rate in self._zoned_leaves())
+
     def draw(self, T: int, x: Tensor) -> StepNoise | None:
         held = {"h": self.recurrent_dropout.draw(self.output_size, x)} if self.recurrent_dropout.p else {}
         steps = {

@@ -84,6 +84,8 @@ class Recurrent(nn.Module):
         self.weight_dropout = {name: WeightDropout(p) for name, p in rates.items() if p}
         cells = self._make_cells(cell)
         self._check_weights(cells)
+        drawing = self.input_dropout.p > 0 or bool(self.weight_dropout)
+        self._draws = drawing or any(own.draws for own in cells)
         self.start = LearnedStart(cells, self.directions) if learn_initial_state else None
         self._hold(cells)
         widths = [self.merge.width(own.output_size, self.directions) for own in cells[:: self.directions]]
@@ -170,12 +172,9 @@ class Recurrent(nn.Module):
 
         Dropout between layers alone is drawn as torch draws it, where it acts.
         """
-        if not self.training:
+        if not (self.training and self._draws):
             return None
-        drawing = self.weight_dropout or self.input_dropout.p
-        if drawing or any(self.cell_at(n).draw(0, x.new_empty(0, 0)) is not None for n in range(self.num_layers)):
-            return self.draw(x.shape[0], x.shape[1], device=x.device, dtype=x.dtype)
-        return None
+        return self.draw(x.shape[0], x.shape[1], device=x.device, dtype=x.dtype)
 
     def forward(
         self,
