@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unroll import nn as un
-from unroll.kernels import Operator
+from unroll.kernels import QUIET, Operator
 from unroll.testing import ContractError, check_cell
 
 
@@ -20,6 +20,18 @@ def test_every_registered_cell_keeps_the_contract(name: str) -> None:
 
 def test_a_projected_cell_keeps_the_contract() -> None:
     check_cell(lambda i, h: un.LSTMCell(i, h, proj_size=2))
+
+
+@pytest.mark.parametrize("make", [un.RNNCell, un.LSTMCell, un.GRUCell, un.MGUCell, un.JANETCell])
+def test_a_cell_that_draws_noise_keeps_the_contract(make: Any) -> None:
+    check_cell(lambda i, h: make(i, h, zoneout=0.3, recurrent_dropout=0.4))
+
+
+class ForgetsItsNoise(un.GRUCell):
+    """Draws a mask of its own, beside the one it is given."""
+
+    def step(self, x: Tensor, state: Any, noise: Any = QUIET) -> un.Step:
+        return super().step(torch.nn.functional.dropout(x, 0.5), state, noise)
 
 
 class WrongOperator(un.GRUCell):
@@ -85,6 +97,7 @@ class NoSuchGate(un.RNNCell):
     [
         (lambda i, h: WrongOperator(i, h, reset="before"), "sequence = steps is broken with 1 layer"),
         (Counting, "sequence = steps is broken"),
+        (ForgetsItsNoise, "sequence = steps is broken"),
         (MixingRows, "ragged = alone is broken"),
         (Detached, "first derivative of step"),
         (Single, "state 'h' goes in as .* torch.float64 and comes out as .* torch.float32"),

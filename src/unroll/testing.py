@@ -15,7 +15,8 @@ from torch import Tensor
 
 from unroll import kernels
 from unroll.inspect import trace
-from unroll.nn import Cell, Recurrent
+from unroll.nn import Cell, Recurrent, Step
+from unroll.nn.noise import Noise
 
 TOLERANCE = 1e-10
 T, LENGTHS = 7, (7, 0, 4, 1)
@@ -72,49 +73,58 @@ def _check_shapes(cell: Cell, input_size: int) -> None:
 
 
 def _check_laws(layer: Recurrent, where: str) -> None:
-    x = torch.randn(T, len(LENGTHS), layer.input_size, dtype=torch.float64, requires_grad=True)
+    B = len(LENGTHS)
+    x = torch.randn(T, B, layer.input_size, dtype=torch.float64, requires_grad=True)
     states = [
         type(s)(*(torch.randn_like(leaf).mul_(0.5).requires_grad_() for leaf in s))
-        for s in layer.initial_state(len(LENGTHS), dtype=torch.float64)
+        for s in layer.initial_state(B, dtype=torch.float64)
     ]
-    whole = layer(x, states)
-    _same("sequence = steps", where, layer, x, states, whole, _by_hand(layer, x, states))
+    noise = layer.draw(T, B, dtype=torch.float64)
+    whole = layer(x, states, noise=noise)
+    _same("sequence = steps", where, layer, x, states, whole, _by_hand(layer, x, states, noise))
     if not layer.bidirectional:
-        first, middle = layer(x[:3], states)
-        second, final = layer(x[3:], middle)
+        first, middle = layer(x[:3], states, noise=noise.narrow(0, 3))
+        second, final = layer(x[3:], middle, noise=noise.narrow(3, T - 3))
         _same("sequence = chunks", where, layer, x, states, (torch.cat([first, second]), final), whole)
-    ragged = layer(x, states, LENGTHS)
-    _same("ragged = alone", where, layer, x, states, ragged, _alone(layer, x, states))
+    ragged = layer(x, states, LENGTHS, noise)
+    _same("ragged = alone", where, layer, x, states, ragged, _alone(layer, x, states, noise))
     with kernels.use("reference"):
-        _same("backend = reference", where, layer, x, states, layer(x, states, LENGTHS), ragged)
-    traced = trace(layer, x, states, LENGTHS).output
+        _same("backend = reference", where, layer, x, states, layer(x, states, LENGTHS, noise), ragged)
+    traced = trace(layer, x, states, LENGTHS, noise).output
     _same("watching changes nothing", where, layer, x, states, traced, ragged, tolerance=0.0)
 
 
-def _by_hand(layer: Recurrent, x: Tensor, states: Sequence[Any]) -> tuple[Tensor, list[Any]]:
+def _by_hand(layer: Recurrent, x: Tensor, states: Sequence[Any], noise: Noise) -> tuple[Tensor, list[Any]]:
     """Plain loops over ``step``."""
     final: list[Any] = []
     for number in range(layer.num_layers):
         outputs = []
         for direction in range(layer.directions):
             cell, state, out = layer.cell_at(number, direction), states[len(final)], {}
+            own = noise.cells[len(final)].cell
             times = range(x.shape[0])
             for t in reversed(times) if direction else times:
-                out[t], state, _ = cell.step(x[t], state)
+                out[t], state, _ = cell.step(x[t], state) if own is None else _noisy_step(cell)(x[t], state, own.at(t))
             outputs.append(torch.stack([out[t] for t in times]))
             final.append(state)
         x = torch.cat(outputs, -1)
     return x, final
 
 
-def _alone(layer: Recurrent, x: Tensor, states: Sequence[Any]) -> tuple[Tensor, list[Any]]:
+def _noisy_step(cell: Cell) -> Callable[..., Step]:
+    """``step`` of a cell that draws, and so takes its masks."""
+    return cell.step
+
+
+def _alone(layer: Recurrent, x: Tensor, states: Sequence[Any], noise: Noise) -> tuple[Tensor, list[Any]]:
     """Each row by itself, in its own length."""
     rows, finals = [], []
     for row, length in enumerate(LENGTHS):
-        own = [kernels.map_state(lambda leaf, r=row: leaf[r : r + 1], s) for s in states]
+        mine = slice(row, row + 1)
+        own = [kernels.map_state(lambda leaf, r=mine: leaf[r], s) for s in states]
         output = x.new_zeros(0, 1, layer.output_size)
         if length:
-            output, own = _by_hand(layer, x[:length, row : row + 1], own)
+            output, own = _by_hand(layer, x[:length, mine], own, noise.rows(mine))
         rows.append(torch.cat([output, output.new_zeros(T - length, 1, layer.output_size)]))
         finals.append(own)
     return torch.cat(rows, 1), [kernels.map_state(lambda *leaf: torch.cat(leaf), *s) for s in zip(*finals)]

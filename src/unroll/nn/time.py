@@ -57,7 +57,8 @@ class Stream:
             raise RuntimeError("a bidirectional layer has no stream: its backward direction starts at the end")
         self.layer, self.batch_size = layer, batch_size
         first = next(iter(layer.parameters()))
-        self._blank = layer.initial_state(batch_size, device=first.device, dtype=first.dtype)
+        with torch.no_grad():  # a learned start is read, not trained, by a stream
+            self._blank = layer.initial_state(batch_size, device=first.device, dtype=first.dtype)
         self.state: tuple[Any, ...] = self._blank
 
     @torch.no_grad()

@@ -10,12 +10,17 @@ from torch import Tensor, nn
 
 from unroll.errors import ConfigError, did_you_mean
 
+
+def _identity(a: Tensor) -> Tensor:
+    return a
+
+
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": F.elu,
     "gelu": F.gelu,
     "hard_sigmoid": F.hardsigmoid,
     "hard_tanh": F.hardtanh,
-    "identity": lambda a: a,
+    "identity": _identity,
     "leaky_relu": F.leaky_relu,
     "relu": torch.relu,
     "sigmoid": torch.sigmoid,
