@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup compare test lint bench clean
+.PHONY: setup compare test lint bench docs clean
 
 setup: $(STAMP)
 
@@ -29,6 +29,9 @@ lint: setup
 
 bench: setup
 	$(BIN)/python benchmarks/layers_vs_torch.py
+
+docs: setup
+	$(BIN)/python docs/cells/draw.py
 
 clean:
 	rm -rf $(VENV) build dist
