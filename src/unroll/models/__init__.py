@@ -1,5 +1,34 @@
-"""Networks built from recurrent layers."""
+"""Networks built from recurrent layers, and what goes between them: attention, pooling, a Transformer encoder."""
 
+from unroll.models.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention, Memory
+from unroll.models.encoder_layer import KeyValueState
+from unroll.models.encoder_stream import TransformerStream
 from unroll.models.forecast import DirectForecast
+from unroll.models.multihead import MultiHeadAttention
+from unroll.models.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling, Pooling
+from unroll.models.positions import sinusoids
+from unroll.models.registry import ATTENTIONS, POOLINGS, attention, pooling
+from unroll.models.transformer import TransformerEncoder
 
-__all__ = ["DirectForecast"]
+__all__ = [
+    "ATTENTIONS",
+    "POOLINGS",
+    "AdditiveAttention",
+    "Attention",
+    "AttentionPooling",
+    "DirectForecast",
+    "DotAttention",
+    "GeneralAttention",
+    "KeyValueState",
+    "LastPooling",
+    "MaxPooling",
+    "MeanPooling",
+    "Memory",
+    "MultiHeadAttention",
+    "Pooling",
+    "TransformerEncoder",
+    "TransformerStream",
+    "attention",
+    "pooling",
+    "sinusoids",
+]
