@@ -61,10 +61,9 @@ def test_further_calls_of_a_layer_are_numbered() -> None:
     torch.testing.assert_close(last, seen.output.detach(), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("module", [nn.Linear(INPUTS, 2), nn.LSTM(INPUTS, 2)], ids=["Linear", "torch-LSTM"])
-def test_a_module_without_a_layer_of_unroll_is_refused(module: nn.Module) -> None:
-    with pytest.raises(ConfigError, match=rf"{type(module).__name__} ran no recurrent layer of unroll"):
-        trace(module, normal(T, B, INPUTS))
+def test_a_module_without_a_recurrent_layer_is_refused() -> None:
+    with pytest.raises(ConfigError, match="Linear ran no recurrent layer of unroll"):
+        trace(nn.Linear(INPUTS, 2), normal(T, B, INPUTS))
 
 
 def test_a_layer_that_is_not_called_is_refused() -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unroll.errors import ConfigError
+from unroll.inspect.equal import equal_layer
 from unroll.nn import Recurrent
 
 FLOOR = -30.0
@@ -47,7 +48,11 @@ class GradientByLag:
 
 
 def gradient_by_lag(
-    layer: Recurrent, x: Tensor, loss: Callable[[Tensor], Tensor], *, lengths: Tensor | None = None
+    layer: Recurrent | nn.RNNBase,
+    x: Tensor,
+    loss: Callable[[Tensor], Tensor],
+    *,
+    lengths: Tensor | None = None,
 ) -> GradientByLag:
     """Total gradient of a loss at the last step with respect to the state at every earlier one.
 
@@ -57,16 +62,19 @@ def gradient_by_lag(
     the step, lag 0 is the state before the last step, the last one the loss sees.
 
     Args:
-        layer: a unidirectional recurrent layer. Run it in float64 and in the mode to be measured.
+        layer: a unidirectional recurrent layer, or torch's RNN, LSTM or GRU. Run it in float64 and in the mode to
+            be measured.
         x: (batch, T, input_size).
         loss: from the top layer's last outputs (batch, output_size) to one loss per sequence (batch,), or
             their sum.
         lengths: (batch,), each at least 1; the lag counts from each sequence's own last step.
 
     Raises:
-        ConfigError: the layer is bidirectional, a length is not from 1 to T, or the loss does not depend on
-            the last state.
+        ConfigError: the layer is bidirectional or a class of torch's with a forward of its own, a length is not
+            from 1 to T, or the loss does not depend on the last state.
     """
+    if isinstance(layer, nn.RNNBase):
+        layer = equal_layer(layer)
     if layer.bidirectional:
         raise ConfigError("the gradient by lag counts back from the end", expected="a unidirectional layer")
     B, T = x.shape[:2]

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from unroll.errors import ConfigError
-from unroll.kernels import StepLike, reference
-from unroll.nn import Call, Recurrent, watching
+from unroll.inspect.foreign import sequences, watching_torch
+from unroll.kernels import StepLike, map_state, reference
+from unroll.nn import Call, watching
 
 
 class LayerTrace(NamedTuple):
@@ -48,13 +49,18 @@ class Trace:
 
 
 def trace(module: nn.Module, *inputs: Any, **keywords: Any) -> Trace:
-    """Call ``module`` and keep every gate and state of the unroll layers inside it.
+    """Call ``module`` and keep every gate and state of the recurrent layers inside it, unroll's and torch.nn's.
 
     The output is what ``module(*inputs, **keywords)`` gives, to the bit, with its graph. Gates and states are
-    recovered afterwards from each layer's own input by the reference loop, detached.
+    recovered afterwards from each layer's own input by the reference loop, detached. ``module`` is left as it was.
+
+    Of torch.nn, ``RNN``, ``LSTM``, ``GRU`` and their cells are seen, subclasses too, wherever they are called
+    (as ``layer(x)``, not ``layer.forward(x)``). The calls of one cell are the steps of one sequence, as "l0" with
+    time in order of the calls; a call with another batch size begins a new sequence, "l0#2". A compiled module is
+    run uncompiled, a scripted or exported one keeps its layers to itself.
 
     Raises:
-        ConfigError: nothing in ``module`` is an unroll layer, or none was called.
+        ConfigError: no recurrent layer ran in ``module``, or one whose dropout cannot be repeated.
 
     Example::
 
@@ -64,18 +70,44 @@ def trace(module: nn.Module, *inputs: Any, **keywords: Any) -> Trace:
         (torch.Size([2, 5, 4]), torch.Size([2, 5, 4]))
     """
     calls: list[Call] = []
-    with watching(calls.append):
+    with watching(lambda call: calls.append(_settled(call))), watching_torch(calls.append):
         output = module(*inputs, **keywords)
     if not calls:
         raise ConfigError(
-            f"{type(module).__name__} ran no recurrent layer of unroll",
-            expected="an unroll.nn layer inside it",
+            f"{type(module).__name__} ran no recurrent layer of unroll or torch.nn that can be seen",
+            expected="an unroll.nn layer, or torch's RNN, LSTM, GRU or one of their cells, called inside it",
+            fix="Trace a scripted or exported module before it is scripted or exported",
         )
-    paths = {id(part): name for name, part in module.named_modules() if isinstance(part, Recurrent)}
+    paths = {id(part): name for name, part in module.named_modules()}
     layers: dict[str, LayerTrace] = {}
-    for call in calls:
-        layers[_name(paths.get(id(call.owner), ""), call, layers)] = _replay(call)
+    for steps in sequences(calls):
+        name = _name(paths.get(id(steps[0].owner), ""), steps[0], layers)
+        layers[name] = _joined([_replay(call) for call in steps])
     return Trace(output, layers)
+
+
+def _settled(call: Call) -> Call:
+    """``call`` on copies in the cell's own dtype: what the model does later, in place, cannot reach its replay."""
+    dtype = next((weight.dtype for weight in call.cell.parameters()), call.x.dtype)
+
+    def own(value: Tensor) -> Tensor:
+        value = value.detach().clone()
+        return value.to(dtype) if value.is_floating_point() else value
+
+    return call._replace(cell=call.cell.with_parameters({}), x=own(call.x), state=map_state(own, call.state))
+
+
+def _joined(parts: list[LayerTrace]) -> LayerTrace:
+    """One trace from those of successive calls."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    return LayerTrace(
+        {name: torch.cat([part.signals[name] for part in parts], dim=1) for name in first.signals},
+        {name: torch.cat([part.states[name] for part in parts], dim=1) for name in first.states},
+        torch.cat([part.mask for part in parts], dim=1),
+        first.keep_gate,
+    )
 
 
 def _name(path: str, call: Call, taken: Mapping[str, Any]) -> str:
