@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from unroll.errors import ConfigError, did_you_mean
-from unroll.kernels import ragged, reference, scan, torch_op, transforms
+from unroll.kernels import fused_layer, graph_op, reference, scan, torch_op, transforms
 from unroll.kernels.noise import QUIET, StepNoise
 from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
 
@@ -79,13 +79,10 @@ def fused(cell: Fusable) -> Operator | None:
     forced = backend()
     if forced == "reference":
         return None
-    operator = cell.operator()
+    transformed = transforms.needs_reference()
+    operator = None if transformed else cell.operator()
     if operator is None and forced == "torch":
-        raise _no_operator(cell, "")
-    if operator is not None and transforms.needs_reference():
-        if forced == "torch":
-            raise _no_operator(cell, "a vmap or forward-mode derivative of ")
-        return None
+        raise _no_operator(cell, "a vmap or forward-mode derivative of " if transformed else "")
     return operator
 
 
@@ -118,24 +115,17 @@ def run(
     noise: StepNoise | None = None,
 ) -> tuple[Tensor, Any]:
     """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``."""
-    if torch.compiler.is_compiling():
-        return scan.run(cell, x, state, lengths=lengths, reverse=reverse, noise=noise)
+    how: dict[str, Any] = {"lengths": lengths, "reverse": reverse}
+    captured = torch.compiler.is_compiling()
     operator = None if noise is not None else fused(cell)
     _check_noise(cell, noise)
-    if operator is None or x.shape[0] == 0 or x.shape[1] == 0:
-        return reference.run(cell, x, state, lengths=lengths, reverse=reverse, noise=noise)
-
-    def full(part: Tensor, leaves: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        output, final = torch_op.run(operator, part, [leaf.unsqueeze(0) for leaf in leaves])
-        return output, tuple(leaf.squeeze(0) for leaf in final)
-
-    if lengths is not None:
-        output, final = ragged.run(operator, x, tuple(state), lengths, reverse=reverse)
-    elif reverse:
-        output, final = full(x.flip(0), list(state))
-        output = output.flip(0)
-    else:
-        output, final = full(x, list(state))
+    if x.shape[0] == 0:
+        return reference.run(cell, x, state, **how, noise=noise)
+    if captured and (operator is None or torch.compiler.is_exporting()):
+        return scan.run(cell, x, state, **how, noise=noise)
+    if operator is None or x.shape[1] == 0:
+        return reference.run(cell, x, state, **how, noise=noise)
+    output, final = (graph_op if captured else fused_layer).run(operator, x, tuple(state), **how)
     return output, type(state)(*final)
 
 

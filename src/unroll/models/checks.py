@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from unroll.errors import ConfigError
@@ -53,26 +51,3 @@ def check_width(name: str, x: Tensor, width: int) -> None:
     """Raises RuntimeError if the last dimension of ``x`` is not ``width``."""
     if x.shape[-1] != width:
         raise RuntimeError(f"{name} must have {width} features in its last dimension, got {tuple(x.shape)}")
-
-
-def checked_lengths(
-    lengths: Tensor | Sequence[int] | None, batch_size: int, T: int, device: torch.device
-) -> Tensor | None:
-    """``lengths`` as an int64 tensor (batch,), each in 0…T.
-
-    Raises:
-        ValueError: they are not one integer in 0…T per row.
-    """
-    if lengths is None:
-        return None
-    lengths = torch.as_tensor(lengths, device=device)
-    integers = not (lengths.dtype.is_floating_point or lengths.dtype is torch.bool) or batch_size == 0
-    if lengths.shape != (batch_size,) or not integers:
-        raise ValueError(
-            f"lengths must hold {batch_size} integers, one per sequence, got {tuple(lengths.shape)} {lengths.dtype}"
-        )
-    if batch_size and (int(lengths.min()) < 0 or int(lengths.max()) > T):
-        raise ValueError(
-            f"lengths must lie between 0 and the time length {T}, got {int(lengths.min())} to {int(lengths.max())}"
-        )
-    return lengths.long()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unroll.models.checks import checked_lengths
+from unroll.nn.lengths import checked_lengths
 
 
 def valid_steps(lengths: Tensor, T: int) -> Tensor:

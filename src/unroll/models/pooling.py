@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from unroll.errors import ConfigError
-from unroll.models.checks import check_width, checked_lengths, checked_size
+from unroll.models.checks import check_width, checked_size
 from unroll.models.masking import masked_softmax, valid_steps
+from unroll.nn.lengths import checked_lengths
 
 
 class Pooling(nn.Module):

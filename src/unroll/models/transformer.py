@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from unroll import kernels
 from unroll.errors import ConfigError, did_you_mean
-from unroll.models.checks import check_width, checked_heads, checked_lengths, checked_share, checked_size
+from unroll.models.checks import check_width, checked_heads, checked_share, checked_size
 from unroll.models.encoder_layer import EncoderLayer, KeyValueState, sight
 from unroll.models.encoder_stream import TransformerStream
 from unroll.models.positions import sinusoids
 from unroll.nn import time
+from unroll.nn.lengths import checked_lengths
 
 POSITIONS = ("sinusoidal", "none")
 

@@ -17,6 +17,7 @@ from unroll.kernels import Operator, torch_op
 from unroll.nn import packed, states
 from unroll.nn.cell import Cell
 from unroll.nn.gated import GatedCell, option_names
+from unroll.nn.lengths import checked_lengths
 from unroll.nn.noise import Noise
 from unroll.nn.options.merge import Merge
 from unroll.nn.recurrent import Recurrent
@@ -171,7 +172,7 @@ class Classic(Recurrent):
         self._check_dtype(input)
         x, batched = self._time_major(input)
         state = self.given_state(hx, x, x.shape[1], batched=batched)
-        known = self._checked_lengths(lengths, x)
+        known = checked_lengths(lengths, x.shape[1], x.shape[0], x.device)
         output, final = self.run_given(x, state, known, noise)
         if not batched:
             output = output.squeeze(1)
@@ -221,7 +222,11 @@ class Classic(Recurrent):
         return PackedSequence(output, batch_sizes, *orders), self._hand_back(final, states.is_per_cell(hx), True)
 
     def _check_dtype(self, x: Tensor) -> None:
-        dtype = getattr(self, self._weight_names[0]["weight_ih"]).dtype
+        name = self._weight_names[0]["weight_ih"]
+        weight = self._parameters.get(name)
+        if weight is None:  # computed: what it is made of has its dtype, and may move each time it is read
+            weight = next(self.parameters(), None)
+        dtype = getattr(self, name).dtype if weight is None else weight.dtype
         if x.dtype != dtype and not torch._C._is_any_autocast_enabled():
             raise ValueError(
                 f"RNN input dtype ({x.dtype}) does not match weight dtype ({dtype}). "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from unroll.kernels import Operator, torch_op
 from unroll.nn.noise import Noise
@@ -46,13 +46,22 @@ def run_watched(
 
 
 def run_padded(layer: Classic, packed: PackedSequence, state: Given, noise: Noise | None) -> tuple[Tensor, Given]:
-    """Where torch has no operator: padded, run with lengths, packed again."""
-    x, lengths = pad_packed_sequence(packed)
-    output, final = layer.run_given(x, state, lengths.to(x.device), noise)
-    if packed.sorted_indices is not None:
-        output = output.index_select(1, packed.sorted_indices)
-        lengths = lengths[packed.sorted_indices.cpu()]
-    return pack_padded_sequence(output, lengths).data, final
+    """Where torch has no operator: padded, run with lengths, packed again.
+
+    By index, because torch's own padding and packing have neither batching rule nor forward derivative.
+    """
+    data, batch_sizes, order, back = packed
+    T, B = len(batch_sizes), int(batch_sizes[0])
+    running = torch.arange(B, device=batch_sizes.device) < batch_sizes.unsqueeze(1)
+    index = running.flatten().nonzero().squeeze(1).to(data.device)
+    x = data.new_zeros(T * B, data.shape[1]).index_copy(0, index, data).unflatten(0, (T, B))
+    lengths = running.sum(0).to(data.device)
+    if back is not None:
+        x, lengths = x.index_select(1, back), lengths.index_select(0, back)
+    output, final = layer.run_given(x, state, lengths, noise)
+    if order is not None:
+        output = output.index_select(1, order)
+    return output.flatten(0, 1).index_select(0, index), final
 
 
 def _operate(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from unroll import kernels
 from unroll.errors import ConfigError
 from unroll.nn.cell import Cell
+from unroll.nn.lengths import checked_lengths, zero_padding
 from unroll.nn.noise import LayerNoise, Noise, blank_rows
 from unroll.nn.options.connection import connection as make_connection
 from unroll.nn.options.dropout import InputDropout, WeightDropout, mask
@@ -195,7 +196,7 @@ class Recurrent(nn.Module):
         x, batched = self._time_major(x)
         given = None if state is None else [s if batched else unsqueezed(s) for s in state]
         states = self._checked_states(given, x, x.shape[1])
-        lengths = self._checked_lengths(lengths, x)
+        lengths = checked_lengths(lengths, x.shape[1], x.shape[0], x.device)
         noise = self._own_noise(x) if noise is None else noise
         output, final = self._run(x, states, lengths, noise)
         if not batched:
@@ -325,22 +326,6 @@ class Recurrent(nn.Module):
             for position, given in enumerate(state)
         ]
 
-    def _checked_lengths(self, lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | None:
-        if lengths is None:
-            return None
-        T, B = x.shape[:2]
-        lengths = torch.as_tensor(lengths, device=x.device)
-        integers = not (lengths.dtype.is_floating_point or lengths.dtype is torch.bool) or B == 0
-        if lengths.dim() != 1 or lengths.shape[0] != B or not integers:
-            raise ValueError(
-                f"lengths must hold {B} integers, one per sequence, got {tuple(lengths.shape)} {lengths.dtype}"
-            )
-        if B and (int(lengths.min()) < 0 or int(lengths.max()) > T):
-            raise ValueError(
-                f"lengths must lie between 0 and the time length {T}, got {int(lengths.min())} to {int(lengths.max())}"
-            )
-        return lengths.long()
-
     def extra_repr(self) -> str:
         return ", ".join([f"num_layers={self.num_layers}", *self._shown("bidirectional", "dropout", "batch_first")])
 
@@ -358,9 +343,3 @@ class Recurrent(nn.Module):
         if self.start is not None:
             shown.append("learn_initial_state=True")
         return shown
-
-
-def zero_padding(x: Tensor, lengths: Tensor) -> Tensor:
-    """``x`` (T, batch, features) with zeros beyond each length, so that nothing there reaches a gradient."""
-    t = torch.arange(x.shape[0], device=x.device).unsqueeze(1)
-    return x.masked_fill((t >= lengths).unsqueeze(-1), 0)

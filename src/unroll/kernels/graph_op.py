@@ -1,0 +1,116 @@
+"""``unroll::fused_layer``: a layer by torch's operator as a single node of a compiled graph.
+
+Traced, torch's recurrent operators fall apart into T steps, and inductor's code for ``scan`` is slower than they are.
+As a node of its own a layer runs in a compiled graph what it runs without. An exported program holds ``scan`` instead,
+so that it can be loaded where unroll is not installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unroll.kernels import fused_layer
+from unroll.kernels.operator import Operator, State
+
+
+def run(
+    operator: Operator, x: Tensor, state: State, *, lengths: Tensor | None = None, reverse: bool = False
+) -> tuple[Tensor, State]:
+    """``fused_layer.run`` as one node."""
+    name, weights, has_biases = operator
+    output, *final = _layer(x, list(state), list(weights), lengths, name, has_biases, reverse)
+    return output, tuple(final)
+
+
+@torch.library.custom_op("unroll::fused_layer", mutates_args=())
+def _layer(
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    lengths: Tensor | None,
+    name: str,
+    has_biases: bool,
+    reverse: bool,
+) -> list[Tensor]:
+    operator = Operator(name, tuple(weights), has_biases)
+    output, final = fused_layer.run(operator, x, tuple(state), lengths=lengths, reverse=reverse)
+    return [leaf.contiguous() for leaf in (output, *final)]
+
+
+@_layer.register_fake
+def _(
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    lengths: Tensor | None,
+    name: str,
+    has_biases: bool,
+    reverse: bool,
+) -> list[Tensor]:
+    output = x.new_empty(x.shape[0], x.shape[1], weights[1].shape[1])
+    return [output, *(leaf.new_empty(leaf.shape) for leaf in state)]
+
+
+@torch.library.custom_op("unroll::fused_layer_backward", mutates_args=())
+def _layer_backward(
+    gradients: Sequence[Tensor],
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    lengths: Tensor | None,
+    name: str,
+    has_biases: bool,
+    reverse: bool,
+    needed: Sequence[bool],
+) -> list[Tensor]:
+    # An operator runs below autograd; its layer is run again above it.
+    above = torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.AutogradFunctionality, False)
+    with above, torch.enable_grad():
+        x, *leaves = inputs = [t.detach().requires_grad_(own) for t, own in zip((x, *state, *weights), needed)]
+        operator = Operator(name, tuple(leaves[len(state) :]), has_biases)
+        output, final = fused_layer.run(operator, x, tuple(leaves[: len(state)]), lengths=lengths, reverse=reverse)
+        found = torch.autograd.grad(
+            (output, *final), [t for t, own in zip(inputs, needed) if own], list(gradients), materialize_grads=True
+        )
+    return [gradient.contiguous() for gradient in found]
+
+
+@_layer_backward.register_fake
+def _(
+    gradients: Sequence[Tensor],
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    lengths: Tensor | None,
+    name: str,
+    has_biases: bool,
+    reverse: bool,
+    needed: Sequence[bool],
+) -> list[Tensor]:
+    return [t.new_empty(t.shape) for t, own in zip((x, *state, *weights), needed) if own]
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Sequence[Tensor]) -> None:
+    x, state, weights, lengths, *ctx.how = inputs
+    ctx.counts = len(state), len(weights)
+    ctx.save_for_backward(x, *state, *weights, *(() if lengths is None else (lengths,)))
+
+
+def _differentiate(ctx: Any, gradients: Sequence[Tensor | None]) -> tuple[Any, ...]:
+    x, *rest = ctx.saved_tensors
+    states, weights = ctx.counts
+    state, own, lengths = rest[:states], rest[states : states + weights], rest[states + weights :]
+    x_needed, state_needed, weights_needed, *_ = ctx.needs_input_grad
+    needed = [x_needed, *state_needed, *weights_needed]
+    blank = [x.new_zeros(x.shape[0], x.shape[1], own[1].shape[1]), *(torch.zeros_like(leaf) for leaf in state)]
+    known = [zero if gradient is None else gradient for gradient, zero in zip(gradients, blank)]
+    found = iter(_layer_backward(known, x, state, own, *(lengths or [None]), *ctx.how, needed))
+    all_of = [next(found) if wanted else None for wanted in needed]
+    return all_of[0], all_of[1 : 1 + states], all_of[1 + states :], None, None, None, None
+
+
+_layer.register_autograd(_differentiate, setup_context=_keep)
