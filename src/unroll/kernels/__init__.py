@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from unroll.errors import ConfigError, did_you_mean
-from unroll.kernels import fused_layer, graph_op, reference, scan, torch_op, transforms
+from unroll.kernels import cpu, fused_layer, graph_op, reference, scan, torch_op, transforms
 from unroll.kernels.noise import QUIET, StepNoise
 from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
 
-BACKENDS = ("auto", "torch", "reference")
+BACKENDS = ("auto", "torch", "cpu", "reference")
 _forced: ContextVar[str] = ContextVar("unroll_backend", default="auto")
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "reference",
     "rows",
     "run",
+    "stacked",
     "step",
     "step_by_hand",
     "torch_op",
@@ -49,8 +50,8 @@ __all__ = [
 def use(name: str) -> Iterator[None]:
     """Force a backend inside the ``with`` block.
 
-    ``"auto"`` chooses, ``"torch"`` insists on torch's operator and raises where there is none,
-    ``"reference"`` loops over ``step``.
+    ``"auto"`` chooses, ``"torch"`` insists on torch's operator and raises where there is none, ``"cpu"`` insists on
+    unroll's own engine for layers, ``"reference"`` loops over ``step``.
     """
     if name not in BACKENDS:
         raise ConfigError(
@@ -70,6 +71,11 @@ def backend() -> str:
     return "auto" if torch.compiler.is_compiling() else _forced.get()
 
 
+def stacked(cell: Fusable) -> Operator | None:
+    """``fused`` for a whole stack in one call; None where its layers are to run one by one."""
+    return None if backend() == "cpu" else fused(cell)
+
+
 def fused(cell: Fusable) -> Operator | None:
     """The torch operator to run ``cell`` with, or None for the step loop.
 
@@ -81,7 +87,7 @@ def fused(cell: Fusable) -> Operator | None:
         return None
     transformed = transforms.needs_reference()
     operator = None if transformed else cell.operator()
-    if operator is None and forced == "torch":
+    if operator is None and forced in ("torch", "cpu"):
         raise _no_operator(cell, "a vmap or forward-mode derivative of " if transformed else "")
     return operator
 
@@ -125,7 +131,15 @@ def run(
         return scan.run(cell, x, state, **how, noise=noise)
     if operator is None or x.shape[1] == 0:
         return reference.run(cell, x, state, **how, noise=noise)
-    output, final = (graph_op if captured else fused_layer).run(operator, x, tuple(state), **how)
+    backend_in_force = backend()
+    if backend_in_force == "cpu" and not cpu.takes(operator, x):
+        raise ConfigError(
+            f"the CPU engine does not run {type(cell).__name__} as it is set up, or not here",
+            expected="RNN, LSTM or GRU without projection, in float32 or float64 on a CPU, outside of torch.func",
+            fix="Use the backend 'auto' for it",
+        )
+    how_run = graph_op if captured else cpu if backend_in_force == "cpu" else fused_layer
+    output, final = how_run.run(operator, x, tuple(state), **how)
     return output, type(state)(*final)
 
 

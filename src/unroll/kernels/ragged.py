@@ -26,8 +26,8 @@ def run(
         output (T, batch, output), zero beyond each row's length, and the state after each row's last step.
     """
     ended = torch.arange(x.shape[0], device=x.device).unsqueeze(1) >= lengths
-    index = _reversal(lengths, x.shape[0]) if reverse else None
-    source = x if index is None else _take(x, index)
+    index = reversal(lengths, x.shape[0]) if reverse else None
+    source = x if index is None else taken(x, index)
     output, final = torch_op.run(
         _with_end(operator),
         torch.cat([source, ended.unsqueeze(-1).to(x.dtype)], dim=-1),
@@ -37,7 +37,7 @@ def run(
     # h is gathered, not carried: a GRU's h = n + z (h - n) may move by a rounding error even where z is 1.
     h = _at_end(output, state[0], lengths)
     if index is not None:
-        output = _take(output, index)
+        output = taken(output, index)
     return output, (h, *(leaf.squeeze(0) for leaf in final[1:]))
 
 
@@ -59,11 +59,11 @@ def _at_end(output: Tensor, start: Tensor, lengths: Tensor) -> Tensor:
     return torch.where((lengths > 0).unsqueeze(1), output.gather(0, last).squeeze(0), start)
 
 
-def _reversal(lengths: Tensor, T: int) -> Tensor:
+def reversal(lengths: Tensor, T: int) -> Tensor:
     """(T, batch) index that turns each row round within its own length and leaves padding in place."""
     t = torch.arange(T, device=lengths.device).unsqueeze(1)
     return torch.where(t < lengths, lengths - 1 - t, t)
 
 
-def _take(x: Tensor, index: Tensor) -> Tensor:
+def taken(x: Tensor, index: Tensor) -> Tensor:
     return x.gather(0, index.unsqueeze(-1).expand(-1, -1, x.shape[-1]))

@@ -25,6 +25,11 @@ def needs_reference() -> bool:
     return any(level.key() in without_rule for level in _functorch.get_interpreter_stack() or ())
 
 
+def in_force() -> bool:
+    """Whether any of ``torch.func``'s transforms is in force."""
+    return _functorch.maybe_current_level() is not None
+
+
 def is_batched(tensor: Tensor) -> bool:
     """Whether ``tensor`` stands for all members of a ``vmap`` at once, so that its values cannot be read."""
     if torch.compiler.is_compiling():

@@ -15,10 +15,14 @@ def _identity(a: Tensor) -> Tensor:
     return a
 
 
+def _hard_sigmoid(a: Tensor) -> Tensor:
+    return (a + 3).clamp(0, 6) / 6  # torch's own has no second derivative
+
+
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": F.elu,
     "gelu": F.gelu,
-    "hard_sigmoid": F.hardsigmoid,
+    "hard_sigmoid": _hard_sigmoid,
     "hard_tanh": F.hardtanh,
     "identity": _identity,
     "leaky_relu": F.leaky_relu,

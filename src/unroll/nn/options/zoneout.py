@@ -43,7 +43,7 @@ class Zoneout:
             return given
         if isinstance(given, (int, float)):
             return cls(given, given)
-        if len(given) != 2:
+        if not isinstance(given, Sequence) or len(given) != 2:
             raise ConfigError(f"zoneout={given!r}", expected="a rate, or (rate of h, rate of c)")
         return cls(*given)
 

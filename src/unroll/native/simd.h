@@ -1,0 +1,130 @@
+// Vectors of one instruction set, and exp, tanh and the logistic function on them. Included once per set, in a
+// namespace of its own; BYTES is the width of a vector.
+template <class T>
+struct Simd {
+    static constexpr int N = BYTES / sizeof(T);
+    typedef T V __attribute__((vector_size(BYTES)));
+};
+
+template <class T>
+using Vec = typename Simd<T>::V;
+typedef int32_t VI __attribute__((vector_size(BYTES)));
+
+template <class T>
+inline Vec<T> all(T value) {
+    return value - Vec<T>{};  // a - 0 is a, -0 and all, so this costs nothing; a + 0 is not
+}
+
+template <class T>
+inline Vec<T> load(const T* p) {
+    Vec<T> v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+
+template <class T>
+inline void store(T* p, Vec<T> v) {
+    std::memcpy(p, &v, sizeof v);
+}
+
+// The first n lanes, the others 0; n is at least 1.
+template <class T>
+inline Vec<T> load_part(const T* p, int n) {
+    if (n == Simd<T>::N) return load(p);
+    Vec<T> v{};
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        v = (Vec<T>)_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), p);
+    else
+        v = (Vec<T>)_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), p);
+#else
+    for (int i = 0; i < n; ++i) v[i] = p[i];
+#endif
+    return v;
+}
+
+template <class T>
+inline void store_part(T* p, Vec<T> v, int n) {
+    if (n == Simd<T>::N) return store(p, v);
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), (__m512)v);
+    else
+        _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1), (__m512d)v);
+#else
+    for (int i = 0; i < n; ++i) p[i] = v[i];
+#endif
+}
+
+inline Vec<float> select(VI mask, Vec<float> yes, Vec<float> no) { return mask ? yes : no; }
+
+// 2^n for a whole n in -126…127.
+inline Vec<float> power_of_two(Vec<float> n) {
+    VI bits = (__builtin_convertvector(n, VI) + 127) << 23;
+    return (Vec<float>)bits;
+}
+
+// e^x - 1 = 2^n (e^r - 1) + (2^n - 1), x = n ln 2 + r, |r| <= ln 2 / 2; e^r - 1 by its Taylor series to r^8, whose
+// remainder is below 2^-27 of it. x is within ±87.
+struct Parts {
+    Vec<float> scale, rest;  // 2^n, e^r - 1
+};
+
+inline Parts exp_parts(Vec<float> x) {
+    const Vec<float> magic = all(12582912.0f);  // 1.5 · 2^23: adding it rounds to a whole number
+    Vec<float> n = (x * 1.44269504088896341f + magic) - magic;
+    Vec<float> r = x - n * 0.693145751953125f;
+    r = r - n * 1.42860682030941723e-6f;
+    Vec<float> p = all(1.0f / 5040);
+    p = p * r + 1.0f / 720;
+    p = p * r + 1.0f / 120;
+    p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;
+    p = p * r + 0.5f;
+    p = p * (r * r) + r;
+    return {power_of_two(n), p};
+}
+
+// NaN fails both comparisons and stays.
+inline Vec<float> clamp(Vec<float> x, float low, float high) {
+    x = select(x < low, all(low), x);
+    return select(x > high, all(high), x);
+}
+
+inline Vec<float> logistic(Vec<float> x) {
+    Parts e = exp_parts(clamp(-x, -87.0f, 87.0f));
+    Vec<float> power = e.scale * e.rest + e.scale;
+    Vec<float> y = 1.0f / (1.0f + power);
+    return select(x != x, x, y);
+}
+
+inline Vec<float> tanh(Vec<float> x) {
+    VI sign = (VI)x & INT32_MIN;
+    Vec<float> a = (Vec<float>)((VI)x & 0x7fffffff);
+    Parts e = exp_parts(clamp(a + a, 0.0f, 40.0f));
+    Vec<float> m = e.scale * e.rest + (e.scale - 1.0f);
+    Vec<float> y = (Vec<float>)((VI)(m / (m + 2.0f)) | sign);
+    return select(x != x, x, y);
+}
+
+// Float64 lane by lane, as exact as the C library.
+template <class F>
+inline Vec<double> each(Vec<double> x, F f) {
+    for (int i = 0; i < Simd<double>::N; ++i) x[i] = f(x[i]);
+    return x;
+}
+
+inline Vec<double> logistic(Vec<double> x) {
+    return each(x, [](double a) { return 1.0 / (1.0 + std::exp(-a)); });
+}
+
+inline Vec<double> tanh(Vec<double> x) {
+    return each(x, [](double a) { return std::tanh(a); });
+}
+
+template <class T>
+inline Vec<T> relu(Vec<T> x) {
+    // What is not above 0 becomes 0, NaN stays.
+    Vec<T> zero{};
+    return x <= zero ? zero : x;
+}
