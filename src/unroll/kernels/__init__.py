@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from unroll.errors import ConfigError, did_you_mean
-from unroll.kernels import cpu, fused_layer, graph_op, reference, scan, torch_op, transforms
+from unroll.kernels import cpu, fused_layer, graph_op, onnx_op, reference, scan, torch_op, transforms
 from unroll.kernels.noise import QUIET, StepNoise
 from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
 
@@ -71,9 +71,22 @@ def backend() -> str:
     return "auto" if torch.compiler.is_compiling() else _forced.get()
 
 
-def stacked(cell: Fusable) -> Operator | None:
-    """``fused`` for a whole stack in one call; None where its layers are to run one by one."""
-    return None if backend() == "cpu" else fused(cell)
+def stacked(cell: Fusable, x: Tensor, T: int, batch: int) -> Operator | None:
+    """``fused`` for a whole stack in one call; None where its layers are to run one by one.
+
+    ``x`` holds the numbers of ``T`` steps of ``batch`` rows in any layout.
+    """
+    if backend() == "cpu":
+        return None
+    operator = fused(cell)
+    return None if operator is not None and _own_engine(operator, x, T, batch) else operator
+
+
+def _own_engine(operator: Operator, x: Tensor, T: int, batch: int) -> bool:
+    forced = backend()
+    if forced not in ("auto", "cpu") or torch.compiler.is_compiling():
+        return False
+    return forced == "cpu" or (cpu.pays(operator, T, batch) and cpu.takes(operator, x))
 
 
 def fused(cell: Fusable) -> Operator | None:
@@ -127,19 +140,23 @@ def run(
     _check_noise(cell, noise)
     if x.shape[0] == 0:
         return reference.run(cell, x, state, **how, noise=noise)
-    if captured and (operator is None or torch.compiler.is_exporting()):
+    exported = torch.compiler.is_exporting()
+    into_onnx = exported and onnx_op.fits(operator, x)
+    if captured and (operator is None or (exported and not into_onnx)):
         return scan.run(cell, x, state, **how, noise=noise)
     if operator is None or x.shape[1] == 0:
         return reference.run(cell, x, state, **how, noise=noise)
-    backend_in_force = backend()
-    if backend_in_force == "cpu" and not cpu.takes(operator, x):
+    if backend() == "cpu" and not cpu.takes(operator, x):
         raise ConfigError(
             f"the CPU engine does not run {type(cell).__name__} as it is set up, or not here",
             expected="RNN, LSTM or GRU without projection, in float32 or float64 on a CPU, outside of torch.func",
             fix="Use the backend 'auto' for it",
         )
-    how_run = graph_op if captured else cpu if backend_in_force == "cpu" else fused_layer
-    output, final = how_run.run(operator, x, tuple(state), **how)
+    if captured:
+        engine: Any = onnx_op if into_onnx else graph_op
+    else:
+        engine = cpu if _own_engine(operator, x, *x.shape[:2]) else fused_layer
+    output, final = engine.run(operator, x, tuple(state), **how)
     return output, type(state)(*final)
 
 

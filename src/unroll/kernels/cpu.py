@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from unroll.errors import ConfigError
 from unroll.kernels import fused_layer, ragged, transforms
@@ -51,26 +53,51 @@ def instruction_set() -> str:
     return asked or offered[0]
 
 
+def pays(operator: Operator, steps: int, batch: int) -> bool:
+    """Whether the engine is faster than torch's operator, by what was measured (``benchmarks/cpu_layers.py``).
+
+    torch's LSTM is oneDNN's and level with it. Of GRU and RNN torch takes every step apart, which costs most where
+    steps are many and small; the engine packs the weights first, which few steps do not repay, and computes the gates
+    twice in training, which large products feel.
+    """
+    if operator.name == "lstm" or operator.weights[0].dtype != torch.float32:
+        return False
+    hidden = operator.weights[1].shape[1]
+    if steps < (24 if operator.name == "gru" else 48) + hidden * hidden // 4096:
+        return False
+    large = operator.name == "gru" and hidden >= 192 and batch * hidden > 8192
+    return not (large and torch.is_grad_enabled() and any(w.requires_grad for w in operator.weights))
+
+
 def takes(operator: Operator, x: Tensor) -> bool:
     """Whether the engine computes this operator for ``x`` (T, batch, features)."""
     weights = operator.weights
     return (
         native() is not None
-        and x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
         and len(weights) == (4 if operator.has_biases else 2)
-        and all(w.dtype == x.dtype and w.device == x.device for w in weights)
+        and all(_in_memory(t) and t.dtype == x.dtype for t in (x, *weights))
         and weights[1].shape[1] > 0
         and x.numel() > 0
         and not torch.is_autocast_enabled("cpu")
         and not transforms.in_force()
+        and _get_current_dispatch_mode() is None
     )
+
+
+def _in_memory(tensor: Tensor) -> bool:
+    """Whether the numbers lie at an address: a subclass (a fake, a distributed tensor) may hold none."""
+    return type(tensor) in (Tensor, Parameter) and tensor.device.type == "cpu" and tensor.layout is torch.strided
 
 
 def run(
     operator: Operator, x: Tensor, state: State, *, lengths: Tensor | None = None, reverse: bool = False
 ) -> tuple[Tensor, State]:
-    """``fused_layer.run`` by the engine."""
+    """``fused_layer.run`` by the engine.
+
+    Raises:
+        RuntimeError: a weight or a leaf of the state has another shape, dtype or place than ``x`` asks for.
+    """
     if reverse and lengths is None:
         output, final = run(operator, x.flip(0), state)
         return output.flip(0), final
@@ -78,12 +105,37 @@ def run(
         index = ragged.reversal(lengths, x.shape[0])
         output, final = run(operator, ragged.taken(x, index), state, lengths=lengths)
         return ragged.taken(output, index), final
+    _check(operator, x, state)
+    # Here and not inside the function, which knows its inputs again on the way back only as they came.
+    x, *leaves = (_dense(t) for t in (x, *state))
     w_ih, w_hh, *biases = operator.weights
     b_ih, b_hh = biases if biases else (w_ih.new_zeros(w_ih.shape[0]),) * 2
-    c = state[1] if operator.name == "lstm" else None
-    keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *state, *operator.weights))
-    output, *final = _Layer.apply(operator.name, lengths, keep, x, state[0], c, w_ih, w_hh, b_ih, b_hh)
+    h, c = leaves if operator.name == "lstm" else (*leaves, None)
+    keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *leaves, *operator.weights))
+    output, *final = _Layer.apply(operator.name, lengths, keep, x, h, c, w_ih, w_hh, b_ih, b_hh)
     return output, tuple(final)
+
+
+def _check(operator: Operator, x: Tensor, state: State) -> None:
+    """The engine reads memory by the sizes of ``x`` and W_hh: nothing may be smaller than they say."""
+    w_ih, w_hh, *biases = operator.weights
+    H = w_hh.shape[-1]
+    rows = GATES[operator.name] * H
+    wanted: list[tuple[str, Tensor, tuple[int, ...]]] = [("W_ih", w_ih, (rows, x.shape[2])), ("W_hh", w_hh, (rows, H))]
+    wanted += [(name, bias, (rows,)) for name, bias in zip(("b_ih", "b_hh"), biases)]
+    wanted += [(name, leaf, (x.shape[1], H)) for name, leaf in zip(("h", "c"), state)]
+    for name, tensor, shape in wanted:
+        if tensor.shape != shape:
+            raise RuntimeError(f"Expected {name} of shape {shape}, got {tuple(tensor.shape)}")
+        if tensor.dtype != x.dtype or not _in_memory(tensor):
+            raise RuntimeError(
+                f"Expected {name} in {x.dtype} on a CPU as the input is, got {tensor.dtype} on {tensor.device}"
+            )
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    """Every number of ``tensor`` where and as a reader of its memory looks for it."""
+    return tensor.contiguous().resolve_neg()
 
 
 class _Weights(NamedTuple):
@@ -116,17 +168,17 @@ class _Weights(NamedTuple):
 
 
 def _weights(name: str, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> _Weights:
-    w_ih, w_hh = w_ih.contiguous(), w_hh.contiguous()
+    w_ih, w_hh = _dense(w_ih), _dense(w_hh)
     if name != "gru":
         return _Weights(name, w_ih, w_hh, b_ih + b_hh, None)
     rz = 2 * w_hh.shape[1]
-    return _Weights(name, w_ih, w_hh, torch.cat([b_ih[:rz] + b_hh[:rz], b_ih[rz:]]), b_hh[rz:].contiguous())
+    return _Weights(name, w_ih, w_hh, torch.cat([b_ih[:rz] + b_hh[:rz], b_ih[rz:]]), _dense(b_hh[rz:]))
 
 
 def _pack(w: Tensor, units: int, gates: int, inner: int, few_rows: bool, strides: tuple[int, int, int]) -> Tensor:
     core, how = native(), (instruction_set(), w.dtype == torch.float64, units, gates, inner, few_rows)
     packed = w.new_empty(core.packed_size(*how))
-    core.pack(*how, w.data_ptr(), *strides, packed.data_ptr())
+    core.pack(*how, _at(w), *strides, _at(packed))
     return packed
 
 
@@ -171,10 +223,9 @@ class _Layer(torch.autograd.Function):
         b_ih: Tensor,
         b_hh: Tensor,
     ) -> tuple[Tensor, ...]:
-        x, h = x.contiguous(), h.contiguous()
         weights = _weights(name, w_ih, w_hh, b_ih, b_hh)
         ends = None if lengths is None else lengths.contiguous()
-        y, cells = _forward(weights, x, h, None if c is None else c.contiguous(), ends, keep)
+        y, cells = _forward(weights, x, h, c, ends, keep)
         final: tuple[Tensor, ...] = (_last(y, h, ends),)
         if c is not None and cells is not None:
             final += (_last(cells, c, ends) if keep else cells[0],)
@@ -185,6 +236,9 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_y: Tensor, grad_h: Tensor, grad_c: Tensor | None = None) -> Any:
+        if torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                return _Layer.backward(ctx, grad_y, grad_h, grad_c)
         x, h, c, w_ih, w_hh, b_ih, b_hh, y, cells, ends = ctx.saved_tensors
         if torch.is_grad_enabled():
             inputs, grads = (x, h, c, w_ih, w_hh, b_ih, b_hh), (grad_y, grad_h, grad_c)
@@ -192,7 +246,7 @@ class _Layer(torch.autograd.Function):
         weights = _weights(ctx.name, w_ih, w_hh, b_ih, b_hh)
         given = (grad_h,) if grad_c is None else (grad_h, grad_c)
         carried = tuple(grad.clone(memory_format=torch.contiguous_format) for grad in given)
-        grads_x = _backward(weights, x, h, c, y, cells, ends, grad_y.contiguous(), carried)
+        grads_x = _backward(weights, x, h, c, y, cells, ends, _dense(grad_y), carried)
         grad_x, grad_ih, grad_hh, grad_b_ih, grad_b_hh = grads_x
         grad_c0 = carried[1] if c is not None else None
         return None, None, None, grad_x, carried[0], grad_c0, grad_ih, grad_hh, grad_b_ih, grad_b_hh
@@ -200,14 +254,17 @@ class _Layer(torch.autograd.Function):
 
 def _differentiably(ctx: Any, inputs: tuple[Any, ...], ends: Tensor | None, grads: tuple[Any, ...]) -> list[Any]:
     """The gradient as something to differentiate again, by torch's operator."""
-    x, h, c, *weights = inputs
-    state = (h,) if c is None else (h, c)
+    needs = ctx.needs_input_grad[3:]
     with torch.enable_grad():
+        # As views: one input may be another, or be made of it, and each is to have its own share alone.
+        inputs = tuple(t.view_as(t) if needed else t for t, needed in zip(inputs, needs))
+        x, h, c, *weights = inputs
+        state = (h,) if c is None else (h, c)
         output, final = fused_layer.run(Operator(ctx.name, tuple(weights), True), x, state, lengths=ends)
         results = [output, *final]
-        wanted = [t for t, needed in zip(inputs, ctx.needs_input_grad[3:]) if needed]
+        wanted = [t for t, needed in zip(inputs, needs) if needed]
         found = iter(torch.autograd.grad(results, wanted, grads[: len(results)], create_graph=True, allow_unused=True))
-    return [next(found) if needed else None for needed in ctx.needs_input_grad[3:]]
+    return [next(found) if needed else None for needed in needs]
 
 
 def _last(steps: Tensor, start: Tensor, lengths: Tensor | None) -> Tensor:
@@ -276,7 +333,7 @@ def _backward(
     grad_b_ih, grad_b_hh = x.new_zeros(rows), x.new_zeros(rows)
     for begin, steps in reversed(list(plan.blocks())):
         inputs = x[begin : begin + steps].flatten(0, 1)
-        gates = _block_gates(weights, inputs, gated, lengths)
+        gates = _block_gates(weights, inputs, gated)
         h_gates = x.new_zeros(steps * plan.batch, rows) if name == "gru" else None
         first = y[begin - 1] if begin else h
         left = None if lengths is None else lengths - begin
@@ -303,7 +360,7 @@ def _backward(
             _at(back),
         )
         if lengths is not None:
-            ended = torch.arange(begin, begin + steps).unsqueeze(1) >= lengths
+            ended = torch.arange(begin, begin + steps, device=x.device).unsqueeze(1) >= lengths
             gates.masked_fill_(ended.flatten().unsqueeze(1), 0)
         from_h = gates if h_gates is None else h_gates
         grad_hh.addmm_(from_h[: plan.batch].t(), first)
@@ -316,7 +373,7 @@ def _backward(
     return grad_x, grad_ih, grad_hh, grad_b_ih, grad_b_hh
 
 
-def _block_gates(weights: _Weights, inputs: Tensor, gated: bool, lengths: Tensor | None) -> Tensor:
+def _block_gates(weights: _Weights, inputs: Tensor, gated: bool) -> Tensor:
     """What a block's inputs give the gates, for the gates to be computed anew; space for their gradient."""
     if gated:
         return torch.addmm(weights.bias, inputs, weights.w_ih.t())

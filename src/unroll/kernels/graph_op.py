@@ -1,8 +1,8 @@
-"""``unroll::fused_layer``: a layer by torch's operator as a single node of a compiled graph.
+"""``unroll::fused_layer``: a layer by torch's operator or our engine as a single node of a compiled graph.
 
 Traced, torch's recurrent operators fall apart into T steps, and inductor's code for ``scan`` is slower than they are.
-As a node of its own a layer runs in a compiled graph what it runs without. An exported program holds ``scan`` instead,
-so that it can be loaded where unroll is not installed.
+As a node of its own a layer runs in a compiled graph what it runs without; on the way back it is run once more. An
+exported program holds ``scan`` instead, so that it can be loaded where unroll is not installed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unroll.kernels import fused_layer
+from unroll.kernels import cpu, fused_layer
 from unroll.kernels.operator import Operator, State
 
 
@@ -24,6 +24,10 @@ def run(
     name, weights, has_biases = operator
     output, *final = _layer(x, list(state), list(weights), lengths, name, has_biases, reverse)
     return output, tuple(final)
+
+
+def _engine(operator: Operator, x: Tensor) -> Any:
+    return cpu if cpu.pays(operator, *x.shape[:2]) and cpu.takes(operator, x) else fused_layer
 
 
 @torch.library.custom_op("unroll::fused_layer", mutates_args=())
@@ -37,7 +41,7 @@ def _layer(
     reverse: bool,
 ) -> list[Tensor]:
     operator = Operator(name, tuple(weights), has_biases)
-    output, final = fused_layer.run(operator, x, tuple(state), lengths=lengths, reverse=reverse)
+    output, final = _engine(operator, x).run(operator, x, tuple(state), lengths=lengths, reverse=reverse)
     return [leaf.contiguous() for leaf in (output, *final)]
 
 
@@ -72,7 +76,8 @@ def _layer_backward(
     with above, torch.enable_grad():
         x, *leaves = inputs = [t.detach().requires_grad_(own) for t, own in zip((x, *state, *weights), needed)]
         operator = Operator(name, tuple(leaves[len(state) :]), has_biases)
-        output, final = fused_layer.run(operator, x, tuple(leaves[: len(state)]), lengths=lengths, reverse=reverse)
+        start = tuple(leaves[: len(state)])
+        output, final = _engine(operator, x).run(operator, x, start, lengths=lengths, reverse=reverse)
         found = torch.autograd.grad(
             (output, *final), [t for t, own in zip(inputs, needed) if own], list(gradients), materialize_grads=True
         )

@@ -185,7 +185,7 @@ class Classic(Recurrent):
         noise = self._own_noise(x) if noise is None else noise
         compiling = torch.compiler.is_compiling()
         if lengths is None and noise is None and not compiling and watcher_in_force() is None and x.numel():
-            operator = kernels.stacked(self) if self._operator_name is not None else None
+            operator = kernels.stacked(self, x, *x.shape[:2]) if self._operator_name is not None else None
             if operator is not None:
                 return torch_op.run(
                     operator,
@@ -211,7 +211,8 @@ class Classic(Recurrent):
         self._check_width(data)
         state = self.given_state(hx, data, int(batch_sizes[0]), batched=True)
         drawing = noise is not None or self._own_noise(data.new_empty(0, 0, 0)) is not None
-        operator = kernels.stacked(self) if self._operator_name is not None and not drawing else None
+        whole = self._operator_name is not None and not drawing
+        operator = kernels.stacked(self, data, len(batch_sizes), int(batch_sizes[0])) if whole else None
         watcher = watcher_in_force()
         if operator is None:
             output, final = packed.run_padded(self, sequence, state, noise)
