@@ -28,7 +28,7 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	$(BIN)/python benchmarks/layers_vs_torch.py
+	$(BIN)/python benchmarks/cpu_layers.py
 
 docs: setup
 	$(BIN)/python docs/cells/draw.py

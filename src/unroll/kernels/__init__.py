@@ -140,24 +140,34 @@ def run(
     _check_noise(cell, noise)
     if x.shape[0] == 0:
         return reference.run(cell, x, state, **how, noise=noise)
-    exported = torch.compiler.is_exporting()
-    into_onnx = exported and onnx_op.fits(operator, x)
-    if captured and (operator is None or (exported and not into_onnx)):
-        return scan.run(cell, x, state, **how, noise=noise)
+    engine = _engine_in_graph(operator, x) if captured else _engine(cell, operator, x)
+    if engine is None:
+        loop: Any = scan if captured else reference
+        return loop.run(cell, x, state, **how, noise=noise)
+    output, final = engine.run(operator, x, tuple(state), **how)
+    return output, type(state)(*final)
+
+
+def _engine(cell: Fusable, operator: Operator | None, x: Tensor) -> Any:
+    """What runs a layer that is ``operator``; None for the step loop."""
     if operator is None or x.shape[1] == 0:
-        return reference.run(cell, x, state, **how, noise=noise)
+        return None
     if backend() == "cpu" and not cpu.takes(operator, x):
         raise ConfigError(
             f"the CPU engine does not run {type(cell).__name__} as it is set up, or not here",
             expected="RNN, LSTM or GRU without projection, in float32 or float64 on a CPU, outside of torch.func",
             fix="Use the backend 'auto' for it",
         )
-    if captured:
-        engine: Any = onnx_op if into_onnx else graph_op
-    else:
-        engine = cpu if _own_engine(operator, x, *x.shape[:2]) else fused_layer
-    output, final = engine.run(operator, x, tuple(state), **how)
-    return output, type(state)(*final)
+    return cpu if _own_engine(operator, x, *x.shape[:2]) else fused_layer
+
+
+def _engine_in_graph(operator: Operator | None, x: Tensor) -> Any:
+    """The same where a graph is captured; None for ``scan``."""
+    if operator is None:
+        return None
+    if hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting():  # torch 2.7 and later
+        return onnx_op if onnx_op.fits(operator, x) else None
+    return graph_op if x.shape[1] else None
 
 
 def _check_noise(cell: Fusable, noise: StepNoise | None) -> None:

@@ -20,8 +20,12 @@ from unroll.kernels.operator import Operator, State
 def run(
     operator: Operator, x: Tensor, state: State, *, lengths: Tensor | None = None, reverse: bool = False
 ) -> tuple[Tensor, State]:
-    """``fused_layer.run`` as one node."""
+    """``fused_layer.run`` as one node, in autocast's dtype where that is in force, as cuDNN and oneDNN take it."""
     name, weights, has_biases = operator
+    device = x.device.type
+    if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
+        dtype = torch.get_autocast_dtype(device)
+        x, state, weights = x.to(dtype), tuple(t.to(dtype) for t in state), tuple(t.to(dtype) for t in weights)
     output, *final = _layer(x, list(state), list(weights), lengths, name, has_biases, reverse)
     return output, tuple(final)
 
@@ -30,8 +34,7 @@ def _engine(operator: Operator, x: Tensor) -> Any:
     return cpu if cpu.pays(operator, *x.shape[:2]) and cpu.takes(operator, x) else fused_layer
 
 
-@torch.library.custom_op("unroll::fused_layer", mutates_args=())
-def _layer(
+def _run(
     x: Tensor,
     state: Sequence[Tensor],
     weights: Sequence[Tensor],
@@ -42,80 +45,74 @@ def _layer(
 ) -> list[Tensor]:
     operator = Operator(name, tuple(weights), has_biases)
     output, final = _engine(operator, x).run(operator, x, tuple(state), lengths=lengths, reverse=reverse)
-    return [leaf.contiguous() for leaf in (output, *final)]
+    return [output, *final]
+
+
+_ARGUMENTS = "Tensor x, Tensor[] state, Tensor[] weights, Tensor? lengths, str name, bool has_biases, bool reverse"
+
+
+@torch.library.custom_op("unroll::fused_layer", mutates_args=(), schema=f"({_ARGUMENTS}) -> Tensor[]")
+def _layer(x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor], *how: Any) -> list[Tensor]:
+    return [leaf.contiguous() for leaf in _run(x, state, weights, *how)]
 
 
 @_layer.register_fake
-def _(
-    x: Tensor,
-    state: Sequence[Tensor],
-    weights: Sequence[Tensor],
-    lengths: Tensor | None,
-    name: str,
-    has_biases: bool,
-    reverse: bool,
-) -> list[Tensor]:
+def _(x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor], *how: Any) -> list[Tensor]:
     output = x.new_empty(x.shape[0], x.shape[1], weights[1].shape[1])
     return [output, *(leaf.new_empty(leaf.shape) for leaf in state)]
 
 
-@torch.library.custom_op("unroll::fused_layer_backward", mutates_args=())
+@torch.library.custom_op(
+    "unroll::fused_layer_backward",
+    mutates_args=(),
+    schema=f"(Tensor[] gradients, bool[] needed, {_ARGUMENTS}) -> Tensor[]",
+)
 def _layer_backward(
     gradients: Sequence[Tensor],
+    needed: Sequence[bool],
     x: Tensor,
     state: Sequence[Tensor],
     weights: Sequence[Tensor],
-    lengths: Tensor | None,
-    name: str,
-    has_biases: bool,
-    reverse: bool,
-    needed: Sequence[bool],
+    *how: Any,
 ) -> list[Tensor]:
     # An operator runs below autograd; its layer is run again above it.
     above = torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.AutogradFunctionality, False)
     with above, torch.enable_grad():
         x, *leaves = inputs = [t.detach().requires_grad_(own) for t, own in zip((x, *state, *weights), needed)]
-        operator = Operator(name, tuple(leaves[len(state) :]), has_biases)
-        start = tuple(leaves[: len(state)])
-        output, final = _engine(operator, x).run(operator, x, start, lengths=lengths, reverse=reverse)
-        found = torch.autograd.grad(
-            (output, *final), [t for t, own in zip(inputs, needed) if own], list(gradients), materialize_grads=True
-        )
+        results = _run(x, leaves[: len(state)], leaves[len(state) :], *how)
+        wanted = [t for t, own in zip(inputs, needed) if own]
+        found = torch.autograd.grad(results, wanted, list(gradients), materialize_grads=True)
     return [gradient.contiguous() for gradient in found]
 
 
 @_layer_backward.register_fake
 def _(
     gradients: Sequence[Tensor],
+    needed: Sequence[bool],
     x: Tensor,
     state: Sequence[Tensor],
     weights: Sequence[Tensor],
-    lengths: Tensor | None,
-    name: str,
-    has_biases: bool,
-    reverse: bool,
-    needed: Sequence[bool],
+    *how: Any,
 ) -> list[Tensor]:
     return [t.new_empty(t.shape) for t, own in zip((x, *state, *weights), needed) if own]
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Sequence[Tensor]) -> None:
     x, state, weights, lengths, *ctx.how = inputs
-    ctx.counts = len(state), len(weights)
-    ctx.save_for_backward(x, *state, *weights, *(() if lengths is None else (lengths,)))
+    ctx.leaves = len(state)
+    ctx.save_for_backward(x, *state, *weights, lengths)
 
 
 def _differentiate(ctx: Any, gradients: Sequence[Tensor | None]) -> tuple[Any, ...]:
-    x, *rest = ctx.saved_tensors
-    states, weights = ctx.counts
-    state, own, lengths = rest[:states], rest[states : states + weights], rest[states + weights :]
+    x, *rest, lengths = ctx.saved_tensors
+    state, weights = rest[: ctx.leaves], rest[ctx.leaves :]
+    blank = [x.new_zeros(x.shape[0], x.shape[1], weights[1].shape[1]), *(torch.zeros_like(leaf) for leaf in state)]
+    known = [zero if gradient is None else gradient for gradient, zero in zip(gradients, blank)]
     x_needed, state_needed, weights_needed, *_ = ctx.needs_input_grad
     needed = [x_needed, *state_needed, *weights_needed]
-    blank = [x.new_zeros(x.shape[0], x.shape[1], own[1].shape[1]), *(torch.zeros_like(leaf) for leaf in state)]
-    known = [zero if gradient is None else gradient for gradient, zero in zip(gradients, blank)]
-    found = iter(_layer_backward(known, x, state, own, *(lengths or [None]), *ctx.how, needed))
-    all_of = [next(found) if wanted else None for wanted in needed]
-    return all_of[0], all_of[1 : 1 + states], all_of[1 + states :], None, None, None, None
+    found = iter(_layer_backward(known, needed, x, state, weights, lengths, *ctx.how))
+    each = [next(found) if wanted else None for wanted in needed]
+    return each[0], each[1 : 1 + ctx.leaves], each[1 + ctx.leaves :], None, None, None, None
 
 
 _layer.register_autograd(_differentiate, setup_context=_keep)

@@ -18,9 +18,9 @@ _GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 """Where each of ONNX's gates, i o f c and z r h, stands in torch's order."""
 
 
-def fits(operator: Operator | None, x: Tensor) -> bool:
+def fits(operator: Operator, x: Tensor) -> bool:
     """Whether an ONNX export is under way and has an operator for ``operator``."""
-    if operator is None or not torch.onnx.is_in_onnx_export() or not hasattr(torch.onnx, "ops"):
+    if not torch.onnx.is_in_onnx_export() or not hasattr(torch.onnx, "ops"):
         return False
     plain = len(operator.weights) == (4 if operator.has_biases else 2)
     return operator.name in _NAMES and plain and x.dtype == torch.float32

@@ -47,5 +47,9 @@ def run(
         # The carry may alias neither the output nor what came in.
         return tuple([leaf.clone() for leaf in new]), output.clone()
 
+    if torch.is_autocast_enabled(x.device.type):
+        # What is carried keeps its dtype, and autocast may give it another in the first step.
+        taken, _ = step(leaves, [steps[0] for steps in series])
+        leaves = tuple([before.to(after.dtype) for before, after in zip(leaves, taken)])
     final, output = scan(step, leaves, series, reverse=reverse)
     return output, kind(*final)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -100,11 +99,15 @@ class Cell(nn.Module):
         cell.__dict__.update(self.__dict__, _parameters={**self._parameters, **own})
         return cell
 
-    @cached_property
+    @property
     def layout(self) -> Layout:
         """What a state of this cell looks like."""
-        state = self.initial_state(0, device=torch.device("meta"))
-        return Layout(type(state), tuple(tuple(leaf.shape[1:]) for leaf in state))
+        # Kept by hand: the lock of Python 3.11's cached_property stops torch.compile.
+        known: Layout | None = self.__dict__.get("_layout")
+        if known is None:
+            state = self.initial_state(0, device=torch.device("meta"))
+            known = self.__dict__["_layout"] = Layout(type(state), tuple(tuple(leaf.shape[1:]) for leaf in state))
+        return known
 
     def checked_state(self, given: Sequence[Tensor], batch_size: int, name: str) -> Any:
         """``given`` as this cell's state.
@@ -132,7 +135,7 @@ class Cell(nn.Module):
             given = self.initial_state(x.shape[0], device=x.device, dtype=x.dtype)
         else:
             given = self._given_leaves(hx, batched)
-        noise = self.draw(1, x) if self.training else None
+        noise = self.draw(1, x) if self.training and self.draws else None
         leaves = kernels.fused_step(self, x, given) if noise is None else None
         if leaves is None:
             leaves = self._step_leaves(x, given, noise)

@@ -37,6 +37,8 @@ class GatedCell(Cell):
         gate_names: the gates in the order of their rows.
         keeps: the gate whose bias says how much is kept, and its sign: 1 where a large one keeps; or None.
         norm_groups: how many gates are normalised together, in order; all of them if empty.
+        _as_torch: whether nothing inside the equation differs from torch's, dropout in training aside; a cell with
+            options of its own says so too.
     """
 
     gate_names: tuple[str, ...]
@@ -86,6 +88,9 @@ class GatedCell(Cell):
         self.recurrent_dropout, self.zoneout = RecurrentDropout(recurrent_dropout), Zoneout.of(zoneout)
         self.clip = None if clip is None else Clip(clip)
         self.forget_bias = forget_bias
+        self._draws = self.recurrent_dropout.p > 0 or self.zoneout != Zoneout()
+        # Asked for at every step.
+        self._as_torch = self.layer_norm is None and self.clip is None and self.zoneout == Zoneout()
         self._register(device, dtype)
 
     @property
@@ -148,9 +153,11 @@ class GatedCell(Cell):
 
     @property
     def draws(self) -> bool:
-        return self.recurrent_dropout.p > 0 or any(rate for *_, rate in self._zoned_leaves())
+        return self._draws
 
     def draw(self, T: int, x: Tensor) -> StepNoise | None:
+        if not self._draws:
+            return None
         held = {"h": self.recurrent_dropout.draw(self.output_size, x)} if self.recurrent_dropout.p else {}
         steps = {
             f"zoneout_{name}": self.zoneout.draw(rate, T, shape[0], x)
@@ -210,10 +217,6 @@ class GatedCell(Cell):
     def projected(self, h: Tensor) -> Tensor:
         """W_hr h, or h where there is no projection."""
         return h if self.weight_hr is None else F.linear(h, self.weight_hr)
-
-    def _plain(self) -> bool:
-        """Whether nothing inside the equation differs from torch's, dropout in training aside."""
-        return self.layer_norm is None and self.clip is None and self.zoneout == Zoneout()
 
     def _weights(self) -> tuple[Tensor, ...]:
         names = _WITH_BIAS if self.bias else _WITHOUT_BIAS

@@ -83,6 +83,9 @@ class GRUCell(GatedCell):
         self.keep_gate, self.keeps = ("z", ("z", 1)) if update == "keep" else ("k", ("z", -1))
         self.activation, self.gate_activation = Activation(activation), Activation(gate_activation)
         super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype, **options)
+        standard = (self.activation.known, self.gate_activation.known) == ("tanh", "sigmoid")
+        same = standard and reset == "after" and update == "keep" and not self.proj_size
+        self._as_torch = self._as_torch and same
         self.reset_parameters()
 
     def initial_state(
@@ -110,10 +113,7 @@ class GRUCell(GatedCell):
         return Step(self.projected(h), GRUState(h), signals)
 
     def operator(self) -> Operator | None:
-        torchs = self.reset == "after" and self.update == "keep" and self._plain() and not self.proj_size
-        if not torchs or (self.activation.known, self.gate_activation.known) != ("tanh", "sigmoid"):
-            return None
-        return Operator("gru", self._weights(), self.bias)
+        return Operator("gru", self._weights(), self.bias) if self._as_torch else None
 
     def _options(self) -> list[tuple[str, Any, Any]]:
         return [

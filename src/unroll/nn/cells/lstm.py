@@ -132,6 +132,8 @@ class LSTMCell(GatedCell):
         self.input_activation = Activation(form.input_activation or activation)
         self.output_activation = Activation(form.output_activation or activation)
         super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype, **options)
+        standard = self._activations() == ("tanh", "tanh", "sigmoid") and form == Variant(peepholes=False)
+        self._as_torch = self._as_torch and standard
         self.reset_parameters()
 
     def _register(self, device: Any, dtype: Any) -> None:
@@ -185,8 +187,7 @@ class LSTMCell(GatedCell):
         return Step(h, LSTMState(h, c), signals)
 
     def operator(self) -> Operator | None:
-        plain = self.form == Variant(peepholes=False) and self._plain()
-        if not plain or self._activations() != ("tanh", "tanh", "sigmoid"):
+        if not self._as_torch:
             return None
         projection = (self.weight_hr,) if self.proj_size else ()
         return Operator("lstm", self._weights() + projection, self.bias)  # type: ignore[operator]

@@ -62,6 +62,7 @@ class RNNCell(GatedCell):
         self.activation = Activation(nonlinearity)
         self.nonlinearity = self.activation.name
         super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype, **options)
+        self._as_torch = self._as_torch and self.activation.known in ("tanh", "relu") and not self.proj_size
         self.reset_parameters()
 
     def _register(self, device: Any, dtype: Any) -> None:
@@ -88,7 +89,7 @@ class RNNCell(GatedCell):
         return self._normed(F.linear(x, self.weight_ih) + F.linear(h, self.weight_hh), bias, self.gain_ih)
 
     def operator(self) -> Operator | None:
-        if self.activation.known not in ("tanh", "relu") or not self._plain() or self.proj_size:
+        if not self._as_torch:
             return None
         return Operator(f"rnn_{self.activation.known}", self._weights(), self.bias)
 
