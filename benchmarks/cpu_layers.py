@@ -6,8 +6,8 @@
 Each library runs in a process of its own and only one of the two works at a time. On one thread a time is that which
 the processor spent on the process, so that other work on the machine counts as little as possible; on several it is the
 time on the clock. Repeats alternate between the libraries: a time is the median over repeats, a ratio the median of the
-ratios of neighbouring repeats. Where outputs or states differ by more than 2e-6 of the largest, or gradients by more than
-2e-5, no speed is printed.
+ratios of neighbouring repeats. Where outputs or states differ by more than 2e-6 of the largest, or gradients by more
+than 2e-5, no speed is printed.
 """
 
 from __future__ import annotations
