@@ -13,8 +13,8 @@ from torch.nn.utils.rnn import PackedSequence
 
 from unroll import kernels
 from unroll.errors import did_you_mean
-from unroll.kernels import Operator, torch_op
-from unroll.nn import packed, states
+from unroll.kernels import Operator
+from unroll.nn import packed, stack, states
 from unroll.nn.cell import Cell
 from unroll.nn.gated import GatedCell, option_names
 from unroll.nn.lengths import checked_lengths
@@ -22,7 +22,7 @@ from unroll.nn.noise import Noise
 from unroll.nn.options.merge import Merge
 from unroll.nn.recurrent import Recurrent
 from unroll.nn.states import Given
-from unroll.nn.watch import watcher_in_force
+from unroll.nn.watch import Call, watcher_in_force
 
 LAYER_OPTIONS = ("merge", "input_dropout", "weight_dropout", "connection", "learn_initial_state")
 """What ``Recurrent`` has besides torch's arguments."""
@@ -183,21 +183,21 @@ class Classic(Recurrent):
     def run_given(self, x: Tensor, state: Given, lengths: Tensor | None, noise: Noise | None) -> tuple[Tensor, Given]:
         """Output and final state over ``x`` (T, batch, features), by one operator where torch has it."""
         noise = self._own_noise(x) if noise is None else noise
-        compiling = torch.compiler.is_compiling()
-        if lengths is None and noise is None and not compiling and watcher_in_force() is None and x.numel():
+        operator = None
+        if lengths is None and noise is None and not torch.compiler.is_compiling() and x.numel():
             operator = kernels.stacked(self, x, *x.shape[:2]) if self._operator_name is not None else None
-            if operator is not None:
-                return torch_op.run(
-                    operator,
-                    x,
-                    state,
-                    num_layers=self.num_layers,
-                    bidirectional=self.bidirectional,
-                    dropout=self.dropout,
-                    training=self.training,
-                )
-        output, final = super()._run(x, self.cell_states(state), lengths, noise)
-        return output, states.stacked(final) if self._state_widths is not None else tuple(final)
+        if operator is None:
+            output, final = super()._run(x, self.cell_states(state), lengths, noise)
+            return output, states.stacked(final) if self._state_widths is not None else tuple(final)
+        watcher = watcher_in_force()
+        if watcher is None:
+            return stack.run(self, operator, x, state)
+
+        def report(number: int, x: Tensor, before: stack.Leaves) -> None:
+            for direction, own in enumerate(self.cell_states(before)):
+                watcher(Call(self, number, direction, self.cell_at(number, direction), x, own, None))
+
+        return stack.run_watched(self, operator, x, state, report)
 
     def cell_states(self, state: Given) -> Sequence[Any]:
         """One cell state per layer and direction."""
@@ -213,13 +213,10 @@ class Classic(Recurrent):
         drawing = noise is not None or self._own_noise(data.new_empty(0, 0, 0)) is not None
         whole = self._operator_name is not None and not drawing
         operator = kernels.stacked(self, data, len(batch_sizes), int(batch_sizes[0])) if whole else None
-        watcher = watcher_in_force()
         if operator is None:
             output, final = packed.run_padded(self, sequence, state, noise)
-        elif watcher is None:
-            output, final = packed.run(self, operator, sequence, state)
         else:
-            output, final = packed.run_watched(self, operator, sequence, state, watcher)
+            output, final = packed.run(self, operator, sequence, state, watcher_in_force())
         return PackedSequence(output, batch_sizes, *orders), self._hand_back(final, states.is_per_cell(hx), True)
 
     def _check_dtype(self, x: Tensor) -> None:
