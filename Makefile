@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup compare test lint bench docs clean
+.PHONY: setup compare test lint bench docs sanitize clean
 
 setup: $(STAMP)
 
@@ -32,6 +32,9 @@ bench: setup
 
 docs: setup
 	$(BIN)/python docs/cells/draw.py
+
+sanitize: setup
+	bash benchmarks/sanitize.sh
 
 clean:
 	rm -rf $(VENV) build dist

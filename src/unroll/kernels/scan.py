@@ -45,11 +45,16 @@ def run(
         if lengths is not None:
             output, new = held_back(output, new, old, now[-1])
         # The carry may alias neither the output nor what came in.
-        return tuple([leaf.clone() for leaf in new]), output.clone()
+        return tuple([_copy(leaf) for leaf in new]), _copy(output)
 
     if torch.is_autocast_enabled(x.device.type):
         # What is carried keeps its dtype, and autocast may give it another in the first step.
         taken, _ = step(leaves, [steps[0] for steps in series])
         leaves = tuple([before.to(after.dtype) for before, after in zip(leaves, taken)])
-    final, output = scan(step, leaves, series, reverse=reverse)
+    # It keeps its strides too, and a learned start or a caller's state may have any.
+    final, output = scan(step, tuple([_copy(leaf) for leaf in leaves]), series, reverse=reverse)
     return output, kind(*final)
+
+
+def _copy(leaf: Tensor) -> Tensor:
+    return leaf.clone(memory_format=torch.contiguous_format)

@@ -47,6 +47,7 @@ void pack(const std::string& isa, bool wide, int64_t units, int gates, int64_t i
 Call checked(int kind, int64_t steps, int64_t batch, int64_t hidden, int threads) {
     require(kind >= 0 && kind <= 3, "kind must be 0 to 3");
     require(steps > 0 && batch > 0 && hidden > 0 && threads > 0, "steps, batch, hidden and threads must be positive");
+    require(hidden < (1 << 24), "the weights are too large");
     Call call{};
     call.kind = kind, call.steps = steps, call.batch = batch, call.hidden = hidden, call.threads = threads;
     return call;
