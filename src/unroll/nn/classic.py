@@ -16,6 +16,7 @@ from unroll.errors import did_you_mean
 from unroll.kernels import Operator
 from unroll.nn import packed, stack, states
 from unroll.nn.cell import Cell
+from unroll.nn.cells.rnn import RNNCell
 from unroll.nn.gated import GatedCell, option_names
 from unroll.nn.lengths import checked_lengths
 from unroll.nn.noise import Noise
@@ -94,7 +95,7 @@ class Classic(Recurrent):
     def _check_names(self, options: Mapping[str, Any]) -> None:
         known = option_names(self.kind)
         for name in options:
-            if name not in (*known, "nonlinearity"):
+            if name not in known and not (name == "nonlinearity" and self.kind is RNNCell):
                 names = [*known, *LAYER_OPTIONS]
                 raise TypeError(
                     f"{type(self).__name__} has no option '{name}'.{did_you_mean(name, names)} "
@@ -182,7 +183,7 @@ class Classic(Recurrent):
 
     def run_given(self, x: Tensor, state: Given, lengths: Tensor | None, noise: Noise | None) -> tuple[Tensor, Given]:
         """Output and final state over ``x`` (T, batch, features), by one operator where torch has it."""
-        noise = self._own_noise(x) if noise is None else noise
+        noise = self._noise_over(x, noise)
         operator = None
         if lengths is None and noise is None and not torch.compiler.is_compiling() and x.numel():
             operator = kernels.stacked(self, x, *x.shape[:2]) if self._operator_name is not None else None
@@ -210,8 +211,7 @@ class Classic(Recurrent):
             raise RuntimeError(f"input must have 2 dimensions, got {data.dim()}")
         self._check_width(data)
         state = self.given_state(hx, data, int(batch_sizes[0]), batched=True)
-        drawing = noise is not None or self._own_noise(data.new_empty(0, 0, 0)) is not None
-        whole = self._operator_name is not None and not drawing
+        whole = self._operator_name is not None and noise is None and not self.drawing
         operator = kernels.stacked(self, data, len(batch_sizes), int(batch_sizes[0])) if whole else None
         if operator is None:
             output, final = packed.run_padded(self, sequence, state, noise)

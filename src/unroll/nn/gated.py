@@ -84,9 +84,11 @@ class GatedCell(Cell):
             raise ValueError("proj_size has to be smaller than hidden_size")
         self.input_size, self.hidden_size, self.bias, self.proj_size = input_size, hidden_size, bias, proj_size
         self.output_size = proj_size or hidden_size
-        self.layer_norm = LayerNorm() if layer_norm is True else layer_norm or None
+        self.layer_norm = LayerNorm.of(layer_norm)
         self.recurrent_dropout, self.zoneout = RecurrentDropout(recurrent_dropout), Zoneout.of(zoneout)
         self.clip = None if clip is None else Clip(clip)
+        if forget_bias is not None and (isinstance(forget_bias, bool) or not isinstance(forget_bias, (int, float))):
+            raise ConfigError(f"forget_bias={forget_bias!r}", expected="a number such as 1.0, or None")
         self.forget_bias = forget_bias
         self._draws = self.recurrent_dropout.p > 0 or self.zoneout != Zoneout()
         # Asked for at every step.

@@ -50,6 +50,28 @@ class Noise(NamedTuple):
     cells: tuple[LayerNoise, ...]
     between: tuple[Tensor, ...]
 
+    def check(self, cells: int, T: int, batch_size: int) -> None:
+        """That this was drawn for a stack of ``cells`` layers and directions, ``T`` steps and ``batch_size`` rows.
+
+        Raises:
+            RuntimeError: it was not.
+        """
+        own = len(self.cells)
+        if own != cells:
+            raise RuntimeError(f"Expected noise for {cells} layers and directions, got {own}: draw it from this layer")
+        held = [drawn.input for drawn in self.cells if drawn.input is not None]
+        steps = list(self.between)
+        for drawn in self.cells:
+            if drawn.cell is not None:
+                held += drawn.cell.held.values()
+                steps += drawn.cell.steps.values()
+        for mask, expected in (*((m, (batch_size,)) for m in held), *((m, (T, batch_size)) for m in steps)):
+            if tuple(mask.shape[: len(expected)]) != expected:
+                raise RuntimeError(
+                    f"Expected noise for {T} steps and {batch_size} rows, got a mask of {tuple(mask.shape)}: "
+                    f"draw(T={T}, batch_size={batch_size}), or narrow() and rows() of what was drawn"
+                )
+
     def narrow(self, begin: int, length: int) -> Noise:
         """The noise of ``length`` steps from ``begin`` on."""
         return self._mapped(lambda mask: mask, lambda mask: mask.narrow(0, begin, length))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unroll import kernels
-from unroll.errors import ConfigError
+from unroll.errors import ConfigError, did_you_mean
 from unroll.nn.cell import Cell
 from unroll.nn.lengths import checked_lengths, zero_padding
 from unroll.nn.noise import LayerNoise, Noise, blank_rows
@@ -82,19 +82,23 @@ class Recurrent(nn.Module):
         self.dropout, self.merge, self.connection = float(dropout), Merge(merge), connection
         self.input_dropout = InputDropout(input_dropout)
         rates = weight_dropout if isinstance(weight_dropout, Mapping) else {WeightDropout.parameter: weight_dropout}
-        self.weight_dropout = {name: WeightDropout(p) for name, p in rates.items() if p}
+        shares = {name: WeightDropout(p) for name, p in rates.items()}
         cells = self._make_cells(cell)
-        self._check_weights(cells)
+        self._check_weights(cells, rates if isinstance(weight_dropout, Mapping) or weight_dropout else ())
+        self.weight_dropout = {name: own for name, own in shares.items() if own.p}
         drawing = self.input_dropout.p > 0 or bool(self.weight_dropout)
         self._draws = drawing or any(own.draws for own in cells)
         self.start = LearnedStart(cells, self.directions) if learn_initial_state else None
+        like = next(cells[0].parameters(), torch.empty(0))
         self._hold(cells)
         widths = [self.merge.width(own.output_size, self.directions) for own in cells[:: self.directions]]
         self.input_size, self.output_size = cells[0].input_size, widths[-1]
-        self.connections = None if connection is None else make_connection(connection, widths)
+        self.connections = None if connection is None else make_connection(connection, widths).to(like)
 
     def _make_cells(self, cell: Cell | Sequence[Cell]) -> list[Cell]:
         given = list(cell) if isinstance(cell, Sequence) else [cell]
+        if not given:
+            raise ValueError("one cell or more is needed, one per layer, got none")
         for one in given:
             if not isinstance(one, Cell):
                 raise TypeError(f"cell should be a Cell, got: {type(one).__name__}")
@@ -112,13 +116,14 @@ class Recurrent(nn.Module):
             width = self.merge.width(first.output_size, self.directions)
         return cells
 
-    def _check_weights(self, cells: list[Cell]) -> None:
-        for name in self.weight_dropout:
+    def _check_weights(self, cells: list[Cell], names: Iterable[str]) -> None:
+        for name in names:
             for cell in cells:
                 known = [own for own, _ in cell.named_parameters(recurse=False)]
                 if name not in known:
                     raise ConfigError(
-                        f"weight_dropout of '{name}', which {type(cell).__name__} does not have",
+                        f"weight_dropout of '{name}', which {type(cell).__name__} does not have."
+                        f"{did_you_mean(name, known)}",
                         expected=f"names among {', '.join(known)}",
                         fix='Give weight_dropout={"name": rate}',
                     )
@@ -168,14 +173,20 @@ class Recurrent(nn.Module):
                 between.append(mask(self.dropout, (T, batch_size, width), rows))
         return Noise(tuple(cells), tuple(between))
 
-    def _own_noise(self, x: Tensor) -> Noise | None:
-        """What a training call over ``x`` (T, batch, …) draws; None without options that draw.
+    @property
+    def drawing(self) -> bool:
+        """Whether a call draws noise of its own: in training, with an option that draws.
 
         Dropout between layers alone is drawn as torch draws it, where it acts.
         """
-        if not (self.training and self._draws):
-            return None
-        return self.draw(x.shape[0], x.shape[1], device=x.device, dtype=x.dtype)
+        return self.training and self._draws
+
+    def _noise_over(self, x: Tensor, noise: Noise | None) -> Noise | None:
+        """The noise of a call over ``x`` (T, batch, …): as given, or drawn, or none."""
+        if noise is not None:
+            noise.check(self.num_layers * self.directions, x.shape[0], x.shape[1])
+            return noise
+        return self.draw(x.shape[0], x.shape[1], device=x.device, dtype=x.dtype) if self.drawing else None
 
     def forward(
         self,
@@ -191,13 +202,14 @@ class Recurrent(nn.Module):
 
         Raises:
             ValueError: ``x`` is neither 2-D nor 3-D, or ``lengths`` do not fit it.
-            RuntimeError: ``x`` has another width than ``input_size``, or ``state`` another shape than it should.
+            RuntimeError: ``x`` has another width than ``input_size``, ``state`` another shape than it should, or
+                ``noise`` was drawn for another layer or other shapes.
         """
         x, batched = self._time_major(x)
         given = None if state is None else [s if batched else unsqueezed(s) for s in state]
         states = self._checked_states(given, x, x.shape[1])
         lengths = checked_lengths(lengths, x.shape[1], x.shape[0], x.device)
-        noise = self._own_noise(x) if noise is None else noise
+        noise = self._noise_over(x, noise)
         output, final = self._run(x, states, lengths, noise)
         if not batched:
             return output.squeeze(1), tuple(squeezed(s) for s in final)
@@ -223,7 +235,7 @@ class Recurrent(nn.Module):
         if x.dim() != 2 or x.shape[1] != self.input_size:
             raise RuntimeError(f"a step takes (batch, {self.input_size}), got {tuple(x.shape)}")
         states = self._checked_states(state, x, x.shape[0])
-        noise = self._own_noise(x.unsqueeze(0)) if noise is None else noise
+        noise = self._noise_over(x.unsqueeze(0), noise)
         final = []
         for layer, before in enumerate(states):
             cell, source, own = self.cell_at(layer), x, None

@@ -57,8 +57,9 @@ class Stream:
             raise RuntimeError("a bidirectional layer has no stream: its backward direction starts at the end")
         self.layer, self.batch_size = layer, batch_size
         first = next(iter(layer.parameters()))
-        with torch.no_grad():  # a learned start is read, not trained, by a stream
-            self._blank = layer.initial_state(batch_size, device=first.device, dtype=first.dtype)
+        blank = layer.initial_state(batch_size, device=first.device, dtype=first.dtype)
+        # A learned start is read by a stream, not trained, and no view of its parameters.
+        self._blank = mapped(lambda leaf: leaf.detach().clone(), blank)
         self.state: tuple[Any, ...] = self._blank
 
     @torch.no_grad()
