@@ -1,6 +1,8 @@
 """Small tensors: a second thread only waits."""
 
+import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,3 +21,19 @@ def one_thread() -> Iterator[None]:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     part = "every combination" if WHOLE else f"a sample of the combinations, UNROLL_LAW_SEED={SEED}"
     terminalreporter.write_line(f"laws: {part}")
+
+
+SLOW = {"test_compile": 0.25, "test_export": 0.4}
+"""Modules that make a graph for every case, and the share of their cases that a run takes."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A seeded part of the slow modules' cases, unless one is asked for by name or all are."""
+    if WHOLE or any("::" in argument for argument in config.args):
+        return
+    kept, left = [], []
+    for item in items:
+        share = SLOW.get(Path(str(item.fspath)).stem, 1.0)
+        (kept if random.Random(f"{SEED} {item.name}").random() < share else left).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left)
