@@ -23,8 +23,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.write_line(f"laws: {part}")
 
 
-SLOW = {"test_compile": 0.25, "test_export": 0.4}
-"""Modules that make a graph for every case, and the share of their cases that a run takes."""
+SLOW = {"test_compile": 0.25, "test_export": 0.4, "test_onnx": 0.6, "test_functional_transforms": 0.5}
+"""Modules that make a graph or a transform for every case, and the share of their cases that a run takes."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
