@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from unroll.errors import ConfigError, did_you_mean
-from unroll.kernels import cpu, engine_op, fused_layer, graph_op, onnx_op, reference, scan, torch_op, transforms
+from unroll.kernels import cpu, fused_layer, graph_op, onnx_op, reference, scan, torch_op, transforms
 from unroll.kernels.noise import QUIET, StepNoise
 from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
 
@@ -140,7 +140,7 @@ def run(
     _check_noise(cell, noise)
     if x.shape[0] == 0:
         return reference.run(cell, x, state, **how, noise=noise)
-    engine = _engine_in_graph(operator, x, state) if captured else _engine(cell, operator, x)
+    engine = _engine_in_graph(operator, x) if captured else _engine(cell, operator, x)
     if engine is None:
         loop: Any = scan if captured else reference
         return loop.run(cell, x, state, **how, noise=noise)
@@ -161,15 +161,13 @@ def _engine(cell: Fusable, operator: Operator | None, x: Tensor) -> Any:
     return cpu if _own_engine(operator, x, *x.shape[:2]) else fused_layer
 
 
-def _engine_in_graph(operator: Operator | None, x: Tensor, state: Any) -> Any:
+def _engine_in_graph(operator: Operator | None, x: Tensor) -> Any:
     """The same where a graph is captured; None for ``scan``."""
     if operator is None:
         return None
     if hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting():  # torch 2.7 and later
         return onnx_op if onnx_op.fits(operator, x) else None
-    if x.shape[1] == 0:
-        return None
-    return engine_op if engine_op.fits(operator, x, tuple(state)) else graph_op
+    return graph_op if x.shape[1] else None
 
 
 def _check_noise(cell: Fusable, noise: StepNoise | None) -> None:

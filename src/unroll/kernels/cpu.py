@@ -107,7 +107,7 @@ def run(
         return ragged.taken(output, index), final
     _check(operator, x, state)
     # Here and not inside the function, which knows its inputs again on the way back only as they came.
-    x, *leaves = (dense(t) for t in (x, *state))
+    x, *leaves = (_dense(t) for t in (x, *state))
     w_ih, w_hh, *biases = operator.weights
     b_ih, b_hh = biases if biases else (w_ih.new_zeros(w_ih.shape[0]),) * 2
     h, c = leaves if operator.name == "lstm" else (*leaves, None)
@@ -133,7 +133,7 @@ def _check(operator: Operator, x: Tensor, state: State) -> None:
             )
 
 
-def dense(tensor: Tensor) -> Tensor:
+def _dense(tensor: Tensor) -> Tensor:
     """Every number of ``tensor`` where and as a reader of its memory looks for it."""
     return tensor.contiguous().resolve_neg()
 
@@ -168,11 +168,11 @@ class _Weights(NamedTuple):
 
 
 def _weights(name: str, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> _Weights:
-    w_ih, w_hh = dense(w_ih), dense(w_hh)
+    w_ih, w_hh = _dense(w_ih), _dense(w_hh)
     if name != "gru":
         return _Weights(name, w_ih, w_hh, b_ih + b_hh, None)
     rz = 2 * w_hh.shape[1]
-    return _Weights(name, w_ih, w_hh, torch.cat([b_ih[:rz] + b_hh[:rz], b_ih[rz:]]), dense(b_hh[rz:]))
+    return _Weights(name, w_ih, w_hh, torch.cat([b_ih[:rz] + b_hh[:rz], b_ih[rz:]]), _dense(b_hh[rz:]))
 
 
 def _pack(w: Tensor, units: int, gates: int, inner: int, few_rows: bool, strides: tuple[int, int, int]) -> Tensor:
@@ -223,8 +223,12 @@ class _Layer(torch.autograd.Function):
         b_ih: Tensor,
         b_hh: Tensor,
     ) -> tuple[Tensor, ...]:
+        weights = _weights(name, w_ih, w_hh, b_ih, b_hh)
         ends = None if lengths is None else lengths.contiguous()
-        y, final, cells = forward(name, ends, keep, x, h, c, w_ih, w_hh, b_ih, b_hh)
+        y, cells = _forward(weights, x, h, c, ends, keep)
+        final: tuple[Tensor, ...] = (_last(y, h, ends),)
+        if c is not None and cells is not None:
+            final += (_last(cells, c, ends) if keep else cells[0],)
         if keep:
             ctx.save_for_backward(x, h, c, w_ih, w_hh, b_ih, b_hh, y, cells, ends)
             ctx.name = name
@@ -239,39 +243,13 @@ class _Layer(torch.autograd.Function):
         if torch.is_grad_enabled():
             inputs, grads = (x, h, c, w_ih, w_hh, b_ih, b_hh), (grad_y, grad_h, grad_c)
             return (None, None, None, *_differentiably(ctx, inputs, ends, grads))
-        grads = (grad_y, grad_h) if grad_c is None else (grad_y, grad_h, grad_c)
-        return None, None, None, *backward(ctx.name, ends, grads, y, cells, x, h, c, w_ih, w_hh, b_ih, b_hh)
-
-
-def forward(
-    name: str, ends: Tensor | None, keep: bool, x: Tensor, h: Tensor, c: Tensor | None, *weights: Tensor
-) -> tuple[Tensor, State, Tensor | None]:
-    """Output, final state and, of an LSTM that is to ``keep`` it, c after every step.
-
-    ``x`` and the state are contiguous; ``weights`` are W_ih, W_hh, b_ih, b_hh.
-    """
-    y, cells = _forward(_weights(name, *weights), x, h, c, ends, keep)
-    if c is None or cells is None:
-        return y, (_last(y, h, ends),), None
-    return y, (_last(y, h, ends), _last(cells, c, ends) if keep else cells[0]), cells
-
-
-def backward(
-    name: str,
-    ends: Tensor | None,
-    grads: State,
-    y: Tensor,
-    cells: Tensor | None,
-    x: Tensor,
-    h: Tensor,
-    c: Tensor | None,
-    *weights: Tensor,
-) -> tuple[Tensor | None, ...]:
-    """Gradients of x, h, c and the weights, from ``grads`` of the output and the final state."""
-    grad_y, *given = grads
-    carried = tuple(grad.clone(memory_format=torch.contiguous_format) for grad in given)
-    grad_x, *rest = _backward(_weights(name, *weights), x, h, c, y, cells, ends, dense(grad_y), carried)
-    return grad_x, carried[0], carried[1] if c is not None else None, *rest
+        weights = _weights(ctx.name, w_ih, w_hh, b_ih, b_hh)
+        given = (grad_h,) if grad_c is None else (grad_h, grad_c)
+        carried = tuple(grad.clone(memory_format=torch.contiguous_format) for grad in given)
+        grads_x = _backward(weights, x, h, c, y, cells, ends, _dense(grad_y), carried)
+        grad_x, grad_ih, grad_hh, grad_b_ih, grad_b_hh = grads_x
+        grad_c0 = carried[1] if c is not None else None
+        return None, None, None, grad_x, carried[0], grad_c0, grad_ih, grad_hh, grad_b_ih, grad_b_hh
 
 
 def _differentiably(ctx: Any, inputs: tuple[Any, ...], ends: Tensor | None, grads: tuple[Any, ...]) -> list[Any]:
