@@ -145,11 +145,19 @@ void backward(const Layer<T>& l, Work<T>& w) {
 // to[o][i] += sum[i][o], in tiles; rows of `to` are where `side` says.
 template <class T>
 void add_transposed(T* to, Side side, const T* sum, int64_t outputs, int64_t inner) {
+    constexpr int N = Simd<T>::N;
     const int64_t ld = Work<T>::ld(outputs);
-    for (int64_t o0 = 0; o0 < outputs; o0 += 16)
-        for (int64_t i0 = 0; i0 < inner; i0 += 16)
-            for (int64_t o = o0; o < least(outputs, o0 + 16); ++o)
-                for (int64_t i = i0; i < least(inner, i0 + 16); ++i) to[side(o) + i] += sum[i * ld + o];
+    for (int64_t o = 0; o < outputs; o += N)
+        for (int64_t i = 0; i < inner; i += N) {
+            const int rows = int(least(N, outputs - o)), columns = int(least(N, inner - i));
+            Vec<T> v[N];
+            for (int k = 0; k < N; ++k) v[k] = k < columns ? load(sum + (i + k) * ld + o) : Vec<T>{};
+            transpose<T>(v);
+            for (int k = 0; k < rows; ++k) {
+                T* at = to + side(o + k) + i;
+                store_part(at, load_part(at, columns) + v[k], columns);
+            }
+        }
 }
 
 template <class T>

@@ -12,7 +12,7 @@ namespace unroll {
 // the weights, W slots: the values a step computes per unit before its activations.
 struct Call {
     int64_t kind = 0;  // of Kind in cells.h
-    int64_t steps = 0, batch = 0, input = 0, hidden = 0, output = 0;
+    int64_t steps = 0, batch = 0, input = 0, hidden = 0, output = 0, slots = 0;
     int64_t threads = 1, reverse = 0;
     uint64_t lengths = 0;  // int64 (batch)
 

@@ -141,7 +141,7 @@ struct Layer {
     int64_t block() const {
         const int64_t numbers = most(1, call.count * width), budget = 196608 / sizeof(T) * 2;
         int64_t steps = budget / numbers;
-        if (call.backward) steps = most(steps, 128 / most(1, call.count));
+        if (call.backward) steps = most(steps, AT_ONCE / most(1, call.count));
         return most(1, least(steps, call.steps));
     }
     // Rows that a step takes at a time: few, so that what they compute stays near, or all, so that large weights pass once.

@@ -217,7 +217,7 @@ OuterTile<T> outer_tile_of(int64_t R, int64_t C) {
     }
 }
 
-constexpr int64_t AT_ONCE = 128;  // rows of which `outer` copies a panel's columns together
+constexpr int64_t AT_ONCE = 256;  // rows of which `outer` copies a panel's columns together
 
 template <class T>
 int64_t outer_space(int64_t inner) {

@@ -166,7 +166,7 @@ class Call:
         self.x, self.c, self.weights = _rowwise(x), c, weights
         self.held: list[Any] = []
         core = self.core = native().Call()
-        core.kind = self.kind.number
+        core.kind, core.slots = self.kind.number, self.kind.slots
         core.steps, core.batch, core.input = x.shape
         core.output, core.hidden = h.shape[1], weights["weight_hh"].shape[0] // self.kind.gates
         core.reverse = int(direction.reverse)
