@@ -13,6 +13,7 @@ from torch import Tensor
 from unroll import kernels
 from unroll import nn as un
 from unroll.kernels import cpu
+from unroll.kernels.cpu import layer as engine
 
 if cpu.native() is None:
     pytest.skip("this installation has no engine", allow_module_level=True)
@@ -110,16 +111,19 @@ def same(a: Sequence[Tensor], b: Sequence[Tensor]) -> bool:
     return len(a) == len(b) and all(torch.equal(left, right) for left, right in zip(a, b))
 
 
-def blocks_of(monkeypatch: pytest.MonkeyPatch, layer: un.Recurrent, batch: int, steps: int | None) -> None:
+def set_of(monkeypatch: pytest.MonkeyPatch, isa: str) -> None:
+    """Make the engine run on this instruction set."""
+    monkeypatch.setattr(engine, "instruction_set", lambda: isa)
+
+
+def blocks_of(monkeypatch: pytest.MonkeyPatch, steps: int | None) -> None:
     """Make the engine walk time in blocks of ``steps``; None leaves its own choice."""
-    if steps is not None:
-        gates = layer.cell_at(0).weight_ih.shape[0]
-        monkeypatch.setattr(cpu, "BLOCK", steps * batch * gates)
+    monkeypatch.setattr(engine, "BLOCK", steps or 0)
 
 
 def threads_of(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """Make the engine alone, not torch's products, run on ``count`` threads whatever the size."""
-    monkeypatch.setattr(cpu, "ALONE", 0)
+    """Make the engine run on ``count`` threads whatever the size."""
+    monkeypatch.setattr(engine, "ALONE", 0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: count)
 
 

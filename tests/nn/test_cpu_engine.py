@@ -31,6 +31,7 @@ from engine_runs import (
     prepared,
     ragged,
     same,
+    set_of,
     threads_of,
     twin_of,
 )
@@ -74,7 +75,7 @@ def test_engine_equals_reference(
     stack = {"num_layers": num_layers, "bidirectional": bidirectional, "batch_first": batch_first}
     layer, x, states, lengths = prepared(kind, Shape(T, B, 3, H), dtype, is_ragged, bias=bias, **stack)
     expected = twin_of(layer, x, states, lengths)
-    blocks_of(monkeypatch, layer, B, steps)
+    blocks_of(monkeypatch, steps)
     threads_of(monkeypatch, threads)
     assert_near(numbers(layer, x, states, lengths), expected, dtype)
 
@@ -89,8 +90,8 @@ def test_every_instruction_set_equals_reference(
 ) -> None:
     layer, x, states, lengths = prepared(kind, Shape(7, B, 3, H), dtype, True)
     expected = twin_of(layer, x, states, lengths)
-    blocks_of(monkeypatch, layer, B, 4)
-    monkeypatch.setattr(cpu, "instruction_set", lambda: isa)
+    blocks_of(monkeypatch, 4)
+    set_of(monkeypatch, isa)
     assert_near(numbers(layer, x, states, lengths), expected, dtype)
 
 
@@ -102,9 +103,9 @@ def test_weights_packed_for_one_set_are_not_read_by_another(
     layer, x, states, _ = prepared("layer:GRU", Shape(7, 3, 3, 17), F64, False)
     expected = twin_of(layer, x, states, None)
     with kernels.use("cpu"):
-        monkeypatch.setattr(cpu, "instruction_set", lambda: isa)
+        set_of(monkeypatch, isa)
         result = call(layer, x, states)
-        monkeypatch.setattr(cpu, "instruction_set", lambda: isa_back)
+        set_of(monkeypatch, isa_back)
         assert_near(Numbers(flat(*result), gradients(layer, x, states, *result)), expected, F64)
 
 
@@ -114,7 +115,7 @@ def test_weights_packed_for_one_set_are_not_read_by_another(
 def test_sequence_equals_steps(kind: str, T: int, steps: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     layer, x, states, _ = prepared(kind, Shape(T, 3, 2, 17), F64, False, num_layers=3, bidirectional=True)
     expected = by_hand(layer, x, states)
-    blocks_of(monkeypatch, layer, 3, steps)
+    blocks_of(monkeypatch, steps)
     own = Numbers(flat(*expected), gradients(layer, x, states, *expected))
     assert_near(numbers(layer, x, states, None), own, F64)
 
@@ -127,7 +128,7 @@ def test_sequence_equals_chunks(
     kind: str, dtype: torch.dtype, cuts: tuple[int, ...], batch_first: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer, x, states, _ = prepared(kind, Shape(63, 2, 3, 5), dtype, False, num_layers=3, batch_first=batch_first)
-    blocks_of(monkeypatch, layer, 2, 8)
+    blocks_of(monkeypatch, 8)
     whole, time, outputs, state = numbers(layer, x, states, None), int(batch_first), [], states
     with kernels.use("cpu"):
         for begin, end in zip((0, *cuts), (*cuts, 63)):
@@ -188,7 +189,7 @@ def test_gradients_are_those_of_finite_differences(
 ) -> None:
     shape = Shape(4, 2, 2, 2)
     layer = build(kind, shape, F64, bias=bias, bidirectional=True)
-    blocks_of(monkeypatch, layer, 2, 3)
+    blocks_of(monkeypatch, 3)
     names = [name for name, _ in layer.named_parameters()]
     x, leaves = sequence(shape, layer, F64), [torch.stack(leaf) for leaf in zip(*start(shape, layer, F64))]
 

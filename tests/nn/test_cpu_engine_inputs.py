@@ -241,10 +241,11 @@ def test_what_the_engine_does_not_run_is_refused(kind: str) -> None:
     refused(lambda: meta(torch.zeros(T, B, INPUTS, device="meta")))
 
 
-def test_a_cell_that_torch_has_no_operator_for_is_refused() -> None:
-    refused(lambda: un.LSTM(INPUTS, H, proj_size=2)(torch.zeros(T, B, INPUTS)))
-    refused(lambda: un.GRU(INPUTS, H, reset="before")(torch.zeros(T, B, INPUTS)))
-    refused(lambda: un.LSTM(INPUTS, H, peepholes=True)(torch.zeros(T, B, INPUTS)))
+def test_a_cell_that_the_engine_does_not_know_is_refused() -> None:
+    refused(lambda: un.GRU(INPUTS, H, proj_size=2)(torch.zeros(T, B, INPUTS)))
+    refused(lambda: un.GRU(INPUTS, H, layer_norm=True)(torch.zeros(T, B, INPUTS)))
+    refused(lambda: un.LSTM(INPUTS, H, variant="FGR")(torch.zeros(T, B, INPUTS)))
+    refused(lambda: un.LSTM(INPUTS, H, activation="relu")(torch.zeros(T, B, INPUTS)))
 
 
 class Own(Tensor):
@@ -252,16 +253,16 @@ class Own(Tensor):
 
 
 def test_tensors_of_another_class_are_left_to_torch() -> None:
-    operator = build("layer:GRU", SHAPE, F32).cell_at(0).operator()
-    assert operator is not None
+    program = build("layer:GRU", SHAPE, F32).cell_at(0).program()
+    assert program is not None
     x = torch.zeros(T, B, INPUTS)
-    assert cpu.takes(operator, x)
-    assert cpu.takes(operator, nn.Parameter(x))
-    assert not cpu.takes(operator, x.as_subclass(Own))
-    first, *others = operator.weights
-    assert not cpu.takes(operator._replace(weights=(first.detach().as_subclass(Own), *others)), x)
-    assert not cpu.takes(operator, x[:0])
-    assert not cpu.takes(operator, x.double())
+    assert cpu.takes(program, x)
+    assert cpu.takes(program, nn.Parameter(x))
+    assert not cpu.takes(program, x.as_subclass(Own))
+    own = {name: weight.detach().as_subclass(Own) for name, weight in program.weights.items()}
+    assert not cpu.takes(program._replace(weights={**program.weights, "bias_hh": own["bias_hh"]}), x)
+    assert not cpu.takes(program, x[:0])
+    assert not cpu.takes(program, x.double())
 
 
 @every_kind
@@ -274,12 +275,12 @@ def test_a_state_or_weight_that_does_not_fit_is_refused_before_memory_is_read(ki
         with pytest.raises(RuntimeError, match=r"Expected h .* on meta"):
             layer(x, hx_of(kind, *[small.double().to("meta")] * 2))
         for name, p in layer.named_parameters():
-            with pytest.raises(RuntimeError, match=r"Expected [Wb]_[ih]h of shape \(.*\), got \("):
+            with pytest.raises(RuntimeError, match=r"Expected (weight|bias)_[ih]h of .*, got \("):
                 torch.func.functional_call(layer, {name: p[:-1]}, x)
-        operator = layer.cell_at(0).operator()
-        assert operator is not None
+        program = layer.cell_at(0).program()
+        assert program is not None
         with pytest.raises(RuntimeError, match=r"Expected h of shape \(3, 5\), got \(2, 5\)"):
-            cpu.run(operator, x, (x.new_zeros(2, H), x.new_zeros(B, H))[: 2 if kind == "layer:LSTM" else 1])
+            cpu.run(program, x, (x.new_zeros(2, H), x.new_zeros(B, H))[: 2 if kind == "layer:LSTM" else 1])
 
 
 @every_kind

@@ -79,22 +79,22 @@ def stacked(stack: Fusable, first: Recurrence, x: Tensor, T: int, batch: int) ->
 
     ``first`` is the cell of the first layer, ``x`` holds the numbers of ``T`` steps of ``batch`` rows in any layout.
     """
-    if backend() == "cpu" or _program(first, x, T, batch) is not None:
+    if backend() == "cpu" or _program(first, x, (T, batch)) is not None:
         return None
     return fused(stack)
 
 
-def _program(cell: Recurrence, x: Tensor, T: int, batch: int, noise: StepNoise | None = None) -> Program | None:
-    """What our engine is to run of ``cell`` over ``x``; None where another backend runs it.
+def _program(cell: Recurrence, x: Tensor, shape: Sequence[int], noise: StepNoise | None = None) -> Program | None:
+    """What our engine is to run of ``cell`` over ``x``, of ``shape`` (T, batch, …); None where another backend runs it.
 
     Raises:
         ConfigError: ``use("cpu")`` is in force and the engine does not run it.
     """
     forced = backend()
-    if forced not in ("auto", "cpu") or torch.compiler.is_compiling() or transforms.needs_reference():
+    if forced not in ("auto", "cpu") or torch.compiler.is_compiling():
         return None
-    program = cell.program(noise is not None)
-    if program is not None and (forced == "cpu" or cpu.pays(program, T, batch)) and cpu.takes(program, x):
+    program = None if transforms.needs_reference() else cell.program(noise is not None)
+    if program is not None and (forced == "cpu" or cpu.pays(program, *shape[:2])) and cpu.takes(program, x):
         return program
     if forced == "cpu" and x.numel():
         raise ConfigError(
@@ -116,7 +116,7 @@ def run_both(
     """The directions of one layer in one call of our engine: outputs side by side, and final states; else None."""
     runs = []
     for direction, (cell, x, state, noise) in enumerate(zip(cells, xs, states, noises)):
-        program = _program(cell, x, *x.shape[:2], noise)
+        program = _program(cell, x, x.shape, noise)
         if program is None:
             return None
         runs.append(cpu.Run(program, x, tuple(state), direction == 1, noise))
@@ -171,7 +171,7 @@ def run(
     """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``."""
     how: dict[str, Any] = {"lengths": lengths, "reverse": reverse}
     captured = torch.compiler.is_compiling()
-    program = _program(cell, x, *x.shape[:2], noise)
+    program = _program(cell, x, x.shape, noise)
     if program is not None:
         output, final = cpu.run(program, x, tuple(state), **how, noise=noise)
         return output, type(state)(*final)

@@ -13,7 +13,8 @@ namespace unroll {
 struct Call {
     int64_t kind = 0;  // of Kind in cells.h
     int64_t steps = 0, batch = 0, input = 0, hidden = 0, output = 0, slots = 0;
-    int64_t threads = 1, reverse = 0;
+    int64_t reverse = 0;
+    int64_t block = 0;     // steps walked at a time; 0 as many as the cache holds
     uint64_t lengths = 0;  // int64 (batch)
 
     uint64_t x = 0;  // (T, batch, I)

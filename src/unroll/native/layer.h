@@ -139,6 +139,7 @@ struct Layer {
     }
     // Steps of a block, so that its slots stay in a second-level cache.
     int64_t block() const {
+        if (call.block > 0) return least(call.block, call.steps);
         const int64_t numbers = most(1, call.count * width), budget = 196608 / sizeof(T) * 2;
         int64_t steps = budget / numbers;
         if (call.backward) steps = most(steps, AT_ONCE / most(1, call.count));

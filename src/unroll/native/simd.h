@@ -108,8 +108,9 @@ inline Parts exp_parts(Vec<float> x) {
     return {n, p};
 }
 
-// Against float64 over every float32 there is: tanh is within 2.43 units of the last place and keeps the sign of 0; the
-// logistic function is within 2.49 where it is above 1e-37, and goes no lower than 1.6e-38.
+// Against float64 over every float32 there is: tanh is within 2.43 units of the last place, with the reciprocal of AVX-512
+// within 2.95, and keeps the sign of 0; the logistic function is within 2.49 where it is above 1e-37, and goes no lower than
+// 1.6e-38.
 
 // NaN fails both comparisons and stays.
 inline Vec<float> clamp(Vec<float> x, float low, float high) {

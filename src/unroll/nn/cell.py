@@ -79,7 +79,7 @@ class Cell(nn.Module):
         return None
 
     def program(self, noisy: bool = False) -> Program | None:
-        """What our CPU engine is told to run this recurrence, ``noisy`` with the masks of ``draw``; None if it cannot."""
+        """What our CPU engine is told to run this, ``noisy`` with the masks of ``draw``; None if it cannot."""
         operator = None if noisy else self.operator()
         return None if operator is None else of_operator(operator)
 

@@ -91,7 +91,8 @@ def run_all(
     """
     directions, tensors = [], []
     for one in runs:
-        direction = Direction(one.program, one.reverse, _masks(one.noise), one.noise)
+        kind = kind_of(one.program.kind, int(one.program.numbers.get("without", 0)))
+        direction = Direction(one.program, kind, one.reverse, _masks(one.noise), one.noise)
         _check(direction, one)
         directions.append(direction)
         tensors += [one.x, *one.state, *one.program.weights.values()]
@@ -112,9 +113,9 @@ def _masks(noise: StepNoise | None) -> dict[str, Tensor]:
 def _check(direction: Direction, one: Run) -> None:
     """The engine reads memory by the sizes of ``x`` and the weights: nothing may be smaller than they say."""
     weights, x = one.program.weights, one.x
-    (rows, P), (T, B, I) = weights["weight_hh"].shape, x.shape
+    (rows, P), (T, B, features) = weights["weight_hh"].shape, x.shape
     H = rows // direction.kind.gates
-    sizes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, I), "weight_hh": (rows, P), "weight_hr": (P, H)}
+    sizes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, features), "weight_hh": (rows, P), "weight_hr": (P, H)}
     sizes |= dict.fromkeys(("bias_ih", "bias_hh", "gain_ih", "gain_hh"), (rows,))
     sizes |= dict.fromkeys(("weight_ci", "weight_cf", "weight_co", "gain_c", "bias_c"), (H,))
     sizes |= {"h": (B, P), "zoneout_h": (T, B, P), "zoneout_c": (T, B, H)}

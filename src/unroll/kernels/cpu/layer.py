@@ -14,7 +14,7 @@ from torch import Tensor
 
 from unroll.kernels import fused_layer, reference
 from unroll.kernels.cpu.core import instruction_set, native
-from unroll.kernels.cpu.kinds import Kind, bias_gradients, kind_of, slot_bias
+from unroll.kernels.cpu.kinds import Kind, bias_gradients, slot_bias
 from unroll.kernels.noise import StepNoise
 from unroll.kernels.operator import Operator
 from unroll.kernels.program import Program
@@ -23,6 +23,8 @@ KEPT = 1 << 26
 """Bytes of gates that training keeps at most; beyond, they are computed anew."""
 ALONE = 1 << 21
 """Multiplications below which a second thread is not worth its start."""
+BLOCK = 0
+"""Steps that the engine walks at a time; 0 leaves it to the engine."""
 _FIELDS = {
     "weight_ih": "w_ih",
     "weight_hh": "w_hh",
@@ -42,17 +44,10 @@ class Direction(NamedTuple):
     """What is not a tensor to differentiate by: one direction's part of a call."""
 
     program: Program
+    kind: Kind
     reverse: bool
     masks: Mapping[str, Tensor]
     noise: StepNoise | None
-
-    @property
-    def kind(self) -> Kind:
-        return kind_of(self.program.kind, int(self.program.numbers.get("without", 0)))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self.program.weights)
 
     @property
     def leaves(self) -> int:
@@ -76,7 +71,7 @@ class Plan(NamedTuple):
         """x, h, c and weights of each direction, from one flat sequence."""
         found, at = [], 0
         for direction in self.directions:
-            names = direction.names
+            names = direction.program.weights
             x, h = tensors[at], tensors[at + 1]
             c = tensors[at + 2] if direction.leaves == 2 else None
             at += 1 + direction.leaves
@@ -169,6 +164,7 @@ class Call:
         core.kind, core.slots = self.kind.number, self.kind.slots
         core.steps, core.batch, core.input = x.shape
         core.output, core.hidden = h.shape[1], weights["weight_hh"].shape[0] // self.kind.gates
+        core.block = BLOCK
         core.reverse = int(direction.reverse)
         core.lengths = self._at(lengths)
         core.x, (core.x_step, core.x_row, _) = self.x.data_ptr(), self.x.stride()
@@ -279,7 +275,7 @@ def _rowwise(tensor: Tensor) -> Tensor:
 
 
 def _threads(parts: Sequence[tuple[Any, ...]], plan: Plan) -> int:
-    x, h, _, weights = parts[0]
+    x, _, _, weights = parts[0]
     work = x.shape[0] * x.shape[1] * weights["weight_hh"].numel() * len(parts)
     rows = x.shape[1] * len(parts)
     return min(torch.get_num_threads(), rows) if work > ALONE else 1

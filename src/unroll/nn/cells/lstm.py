@@ -16,7 +16,6 @@ from unroll.nn.cell import Step
 from unroll.nn.gated import GatedCell
 from unroll.nn.options.activation import Activation
 
-
 _OPTIONAL = ("weight_hr", "gain_ih", "gain_hh", "weight_ci", "weight_cf", "weight_co", "gain_c", "bias_c")
 
 
