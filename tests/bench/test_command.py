@@ -16,6 +16,7 @@ import pytest
 from cli.harness import Outcome, unroll
 from unroll import bench
 from unroll.bench.cases import WORKS, Case, Shape
+from unroll.bench.equality import apart
 from unroll.bench.library import Library
 from unroll.errors import RunError
 
@@ -78,6 +79,7 @@ SCHEMA = {
         "missing": {"type": "object", "additionalProperties": {"type": "string"}},
         "clock": {"type": "object", "additionalProperties": {"enum": ["processor", "wall"]}},
         "peak_gigaflops": NUMBERS,
+        "product_gigaflops": {"type": "object", "additionalProperties": NUMBERS},
         "rows": {"type": "array", "items": ROW},
         "equal": {"type": "boolean"},
         "summary": {"type": "array", "items": GOAL},
@@ -92,7 +94,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, dict[
     """Every work once, as text and as the file written beside it."""
     file = tmp_path_factory.mktemp("bench") / "new" / "result.json"
     every = [word for work in WORKS for word in ("--work", work)]
-    outcome = unroll("bench", *TINY, *every, "--out", file)
+    outcome = unroll("bench", *TINY, *every, "--family", "LSTM", "--family", "GRU", "--out", file)
     return outcome, json.loads(file.read_text(encoding="utf-8"))
 
 
@@ -100,7 +102,7 @@ def test_every_work_runs_and_equals(everything: tuple[Outcome, dict[str, Any]]) 
     outcome, result = everything
     assert (outcome.code, outcome.err) == (0, "")
     assert result["equal"] is True
-    expected = {(work, family) for work in WORKS for family in (["LSTM"] if work == "options" else bench.FAMILIES)}
+    expected = {(work, family) for work in WORKS for family in (["LSTM"] if work == "options" else ["LSTM", "GRU"])}
     assert {(row["work"], row["family"]) for row in result["rows"]} == expected
     for row in result["rows"]:
         assert row["faster"], (row["work"], row["family"])
@@ -119,7 +121,7 @@ def test_the_text_fits_and_names_every_work_row_and_backend(everything: tuple[Ou
     rows = [line for line in lines if re.match(r"(RNN|LSTM|GRU) +2,[16],3,4 ", line)]
     assert len(rows) == len(everything[1]["rows"])
     assert all(re.search(r"\b(torch|cpu|reference)\b", line) for line in rows)
-    assert re.search(r"1 thread, processor time · float32 · matrix product \d+ GFLOP/s", lines[0])
+    assert re.search(r"1 thread, processor time · float32 · matrix product torch\.mm \d+.* GFLOP/s", lines[0])
 
 
 def test_each_row_says_what_ran(everything: tuple[Outcome, dict[str, Any]]) -> None:
@@ -174,13 +176,18 @@ def test_a_library_that_is_not_installed_is_a_line(
     assert set(result["rows"][0]["faster"]) == {"unroll"}
 
 
-def test_jax_gives_torchs_numbers() -> None:
-    pytest.importorskip("jax", reason="jax is not installed")
-    works = [word for work in ("forward", "training") for word in ("--work", work)]
-    result = json.loads(unroll("bench", *TINY, *works, "--beside", "jax", "--json").out)
-    assert result["equal"] is True
-    assert all(set(row["faster"]) == {"unroll", "jax"} for row in result["rows"])
-    assert len(result["rows"]) == 6
+@pytest.mark.parametrize("name", ["onnx", "jax"])
+def test_another_library_gives_torchs_numbers(name: str, tmp_path: Path) -> None:
+    """On an awkward shape, every family."""
+    pytest.importorskip({"onnx": "onnxruntime"}.get(name, name), reason="it is not installed")
+    own, wanted = tmp_path / "own.npz", tmp_path / "wanted.npz"
+    with Library("torch", 1) as torchs, Library(name, 1) as library:
+        for work in ["forward"] if name == "onnx" else ["forward", "training"]:
+            for family in bench.FAMILIES:
+                case = Case(family, work, Shape(3, 7, 5, 11))
+                results = torchs.about("numbers", case, "", file=str(wanted))["results"]
+                assert library.about("numbers", case, "", file=str(own))["results"] == results
+                assert apart(own, wanted, results).equal, case
 
 
 @pytest.mark.parametrize("how", ["WrongGradient", "NotANumber"])

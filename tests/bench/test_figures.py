@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from unroll.bench import peak
 from unroll.bench.cases import FAMILIES, GRID, SHAPES, STEPS, Case, Shape, chosen
@@ -90,7 +91,19 @@ def test_a_clock_is_the_processors_on_one_thread_alone() -> None:
 def test_the_peak_is_that_of_the_best_size() -> None:
     """By a clock on which everything takes a second."""
     now = iter(range(1000))
-    assert peak.gigaflops(lambda: float(next(now)), quick=True) == 2 * max(peak.QUICK_SIZES) ** 3 / 1e9
+    found = peak.gigaflops(lambda: float(next(now)), quick=True)
+    assert found == {name: 2 * max(peak.QUICK_SIZES) ** 3 / 1e9 for name in peak.products()}
+    assert "torch.mm" in found
+
+
+@pytest.mark.parametrize("name", sorted(peak.products()))
+def test_what_is_timed_for_the_peak_is_the_product(name: str) -> None:
+    n = 33
+    a, b = peak._matrices(n)
+    with torch.no_grad():
+        found = peak.products()[name](n)()
+    found = found.to_dense() if found.is_mkldnn else found
+    assert torch.allclose(found.double(), a.double() @ b.double(), rtol=0, atol=1e-5)
 
 
 # The summary

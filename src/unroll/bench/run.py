@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -77,6 +77,7 @@ def measure(
         "missing": {},
         "clock": {str(count): clock_name(count) for count in counts},
         "peak_gigaflops": {},
+        "product_gigaflops": {},
         "rows": [],
     }
     tell("start", {"cases": len(cases) * len(counts)})
@@ -96,7 +97,9 @@ def _measure_on(
         result["missing"] |= {LABELS[name]: own.missing for name, own in libraries.items() if own.missing}
         present = {name: own for name, own in libraries.items() if not own.missing}
         result["libraries"] |= {name: own.version for name, own in present.items()}
-        peak = _peak(present, quick)
+        products = present["torch"].ask("peak", quick=quick)["gigaflops"]
+        peak = max(products.values())
+        result["product_gigaflops"][str(count)] = products
         result["peak_gigaflops"][str(count)] = peak
         tell("threads", {"threads": count, **result})
         for case in repeated:
@@ -111,10 +114,6 @@ def _measure_on(
 def _keep(row: Row, result: Row, tell: Told) -> None:
     result["rows"].append(row)
     tell("row", row)
-
-
-def _peak(present: Mapping[str, Library], quick: bool) -> float:
-    return float(f"{present['torch'].ask('peak', quick=quick)['gigaflops']:.4g}")
 
 
 def _checked_threads(threads: Sequence[int]) -> list[int]:

@@ -52,7 +52,8 @@ def _answered(participant: Participant, request: dict[str, Any], now: Callable[[
     Each request builds its layer anew: where the weights happen to lie in memory is worth a few per cent of a step.
     """
     if request["ask"] == "peak":
-        return {"gigaflops": peak.gigaflops(now, quick=request["quick"])}
+        found = peak.gigaflops(now, quick=request["quick"])
+        return {"gigaflops": {name: float(f"{value:.4g}") for name, value in found.items()}}
     case = Case(request["family"], request["work"], Shape(*request["shape"]))
     prepared = participant.prepare(case, request["variant"])
     if request["ask"] == "numbers":

@@ -16,11 +16,11 @@ _SUMMARY = 52
 
 def opening(result: Row, threads: int) -> str:
     """Where it is measured, and who takes part."""
-    on, peak = result["machine"], result["peak_gigaflops"][str(threads)]
+    on, products = result["machine"], result["product_gigaflops"][str(threads)]
     counted = "1 thread" if threads == 1 else f"{threads} threads"
     lines = [
         f"{on['processor']} · {counted}, {result['clock'][str(threads)]} time · {result['dtype']} · "
-        f"matrix product {peak:.0f} GFLOP/s",
+        "matrix product " + ", ".join(f"{name} {value:.0f}" for name, value in products.items()) + " GFLOP/s",
         *(f"not measured: {name} ({why})" for name, why in result["missing"].items()),
     ]
     return "\n".join(lines) + "\n"
