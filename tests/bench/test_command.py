@@ -15,6 +15,7 @@ import pytest
 
 from cli.harness import Outcome, unroll
 from unroll import bench
+from unroll.bench import run
 from unroll.bench.cases import WORKS, Case, Shape
 from unroll.bench.equality import apart
 from unroll.bench.library import Library
@@ -152,6 +153,22 @@ def test_json_is_one_value_and_nothing_else() -> None:
     result = json.loads(outcome.out)
     jsonschema.validate(result, SCHEMA)
     assert set(result["libraries"]) == {"torch", "unroll"}
+
+
+def test_a_file_that_cannot_be_written_costs_no_figure(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    outcome = unroll("bench", *GRU, *ALONE, "--work", "forward", "--out", tmp_path / "file" / "result.json")
+    assert outcome.code == 2
+    assert "cannot write" in outcome.message
+    assert "GRU forward, times faster than torch.nn" in outcome.out
+
+
+@pytest.mark.parametrize(("here", "expected"), [(1, [1]), (2, [1, 2]), (64, [1, 2])])
+def test_by_default_no_more_threads_run_than_there_are_cores(
+    here: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "cores", lambda: here)
+    assert run._checked_threads(None) == expected
 
 
 def test_a_terminal_without_unicode_is_written_to_in_ascii() -> None:

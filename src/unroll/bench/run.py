@@ -26,7 +26,7 @@ def measure(
     works: Sequence[str] = (),
     shapes: Sequence[str] = (),
     *,
-    threads: Sequence[int] = (1, 2),
+    threads: Sequence[int] | None = None,
     repeats: int | None = None,
     quick: bool = False,
     beside: Sequence[str] | None = None,
@@ -43,7 +43,7 @@ def measure(
         families: among RNN, LSTM and GRU; all by default.
         works: names of ``cases.WORKS``; all but ``"long"`` by default.
         shapes: ``"batch,steps,input,hidden"`` each, instead of those the goals are set for.
-        threads: numbers of threads, measured one after the other.
+        threads: numbers of threads, measured one after the other; 1 and, where there are two cores, 2 by default.
         repeats: how often a case is timed at most.
         quick: a few small shapes and few repeats, for a look in seconds.
         beside: which of ``"onnx"``, ``"jax"`` and ``"eager"`` to run too; all that are installed by default.
@@ -116,8 +116,10 @@ def _keep(row: Row, result: Row, tell: Told) -> None:
     tell("row", row)
 
 
-def _checked_threads(threads: Sequence[int]) -> list[int]:
+def _checked_threads(threads: Sequence[int] | None) -> list[int]:
     most = cores()
+    if threads is None:
+        return [1, 2][:most]
     for count in threads:
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= most:
             raise ConfigError(f"threads {count}", expected=f"whole numbers from 1 to {most}, the cores of this machine")

@@ -33,7 +33,10 @@ ShapeOption = Annotated[
              under=CASES),
 ]  # fmt: skip
 Quick = Annotated[bool, o.option("--quick", "A few small shapes and few repeats: seconds.", under=CASES)]
-Threads = Annotated[str, o.option("--threads", "Numbers of threads, one after the other.", "N,N", under=HOW)]
+Threads = Annotated[
+    str | None,
+    o.option("--threads", "Numbers of threads, one after the other.", "N,N", default="1,2 on two cores", under=HOW),
+]
 Repeats = Annotated[
     int | None,
     o.option("--repeats", "How often a case is timed at most.", "N", default="21, with --quick 5", under=HOW),
@@ -51,7 +54,7 @@ def command(
     work: Work = None,
     shape: ShapeOption = None,
     quick: Quick = False,
-    threads: Threads = "1,2",
+    threads: Threads = None,
     repeats: Repeats = None,
     beside: Beside = None,
     out: Out = None,
@@ -71,12 +74,13 @@ def command(
             family or (), work or (), shape or (), threads=_numbers(threads), repeats=repeats, quick=quick,
             beside=None if beside is None else [name for name in beside if name != "none"], on_event=told,
         )  # fmt: skip
-    if out is not None:
-        write_json(out, result)
+    # The file last: where it cannot be written, what took long to measure has been printed.
     if as_json:
         print_json(result)
     else:
         say_lines(bench.closing(result))
+    if out is not None:
+        write_json(out, result)
     if not result["equal"]:
         raise typer.Exit(1)
 
@@ -113,7 +117,9 @@ class _Told:
         say_lines(text)
 
 
-def _numbers(text: str) -> list[int]:
+def _numbers(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
