@@ -20,6 +20,7 @@ from unroll.errors import ConfigError, did_you_mean
 from unroll.kernels import cpu, fused_layer, graph_op, onnx_op, reference, scan, torch_op, transforms
 from unroll.kernels.noise import QUIET, StepNoise
 from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
+from unroll.kernels.program import Program
 from unroll.kernels.recording import note, recording
 
 BACKENDS = ("auto", "torch", "cpu", "reference")
@@ -30,6 +31,7 @@ __all__ = [
     "QUIET",
     "Fusable",
     "Operator",
+    "Program",
     "Recurrence",
     "State",
     "StepLike",
@@ -43,6 +45,7 @@ __all__ = [
     "reference",
     "rows",
     "run",
+    "run_both",
     "stacked",
     "step",
     "step_by_hand",
@@ -87,22 +90,56 @@ def _known(name: str, told: str) -> str:
     return name
 
 
-def stacked(cell: Fusable, x: Tensor, T: int, batch: int) -> Operator | None:
+def stacked(stack: Fusable, first: Recurrence, x: Tensor, T: int, batch: int) -> Operator | None:
     """``fused`` for a whole stack in one call; None where its layers are to run one by one.
 
-    ``x`` holds the numbers of ``T`` steps of ``batch`` rows in any layout.
+    ``first`` is the cell of the first layer, ``x`` holds the numbers of ``T`` steps of ``batch`` rows in any layout.
     """
-    if backend() == "cpu":
+    if backend() == "cpu" or _program(first, x, T, batch) is not None:
         return None
-    operator = fused(cell)
-    return None if operator is not None and _own_engine(operator, x, T, batch) else operator
+    return fused(stack)
 
 
-def _own_engine(operator: Operator, x: Tensor, T: int, batch: int) -> bool:
+def _program(cell: Recurrence, x: Tensor, T: int, batch: int, noise: StepNoise | None = None) -> Program | None:
+    """What our engine is to run of ``cell`` over ``x``; None where another backend runs it.
+
+    Raises:
+        ConfigError: ``use("cpu")`` is in force and the engine does not run it.
+    """
     forced = backend()
-    if forced not in ("auto", "cpu") or torch.compiler.is_compiling():
-        return False
-    return forced == "cpu" or (cpu.pays(operator, T, batch) and cpu.takes(operator, x))
+    if forced not in ("auto", "cpu") or torch.compiler.is_compiling() or transforms.needs_reference():
+        return None
+    program = cell.program(noise is not None)
+    if program is not None and (forced == "cpu" or cpu.pays(program, T, batch)) and cpu.takes(program, x):
+        return program
+    if forced == "cpu" and x.numel():
+        raise ConfigError(
+            f"the CPU engine does not run {type(cell).__name__} as it is set up, or not here",
+            expected=f"one of {', '.join(cpu.KINDS)} in float32 or float64 on a CPU, outside of torch.func",
+            fix="Use the backend 'auto' for it",
+        )
+    return None
+
+
+def run_both(
+    cells: Sequence[Recurrence],
+    xs: Sequence[Tensor],
+    states: Sequence[Any],
+    *,
+    lengths: Tensor | None,
+    noises: Sequence[StepNoise | None],
+) -> tuple[Tensor, list[Any]] | None:
+    """The directions of one layer in one call of our engine: outputs side by side, and final states; else None."""
+    runs = []
+    for direction, (cell, x, state, noise) in enumerate(zip(cells, xs, states, noises)):
+        program = _program(cell, x, *x.shape[:2], noise)
+        if program is None:
+            return None
+        runs.append(cpu.Run(program, x, tuple(state), direction == 1, noise))
+    for _ in runs:
+        note("cpu")
+    output, finals, _ = cpu.run_all(runs, lengths)
+    return output, [type(state)(*final) for state, final in zip(states, finals)]
 
 
 def fused(cell: Fusable) -> Operator | None:
@@ -154,12 +191,17 @@ def run(
     """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``."""
     how: dict[str, Any] = {"lengths": lengths, "reverse": reverse}
     captured = torch.compiler.is_compiling()
-    operator = None if noise is not None else fused(cell)
+    program = _program(cell, x, *x.shape[:2], noise)
+    if program is not None:
+        note("cpu")
+        output, final = cpu.run(program, x, tuple(state), **how, noise=noise)
+        return output, type(state)(*final)
+    operator = None if noise is not None or backend() == "cpu" else fused(cell)
     _check_noise(cell, noise)
     if x.shape[0] == 0:
         return reference.run(cell, x, state, **how, noise=noise)
-    engine = _engine_in_graph(operator, x) if captured else _engine(cell, operator, x)
-    note("reference" if engine is None else "cpu" if engine is cpu else "torch")
+    engine = _engine_in_graph(operator, x) if captured else _engine(operator, x)
+    note("reference" if engine is None else "torch")
     if engine is None:
         loop: Any = scan if captured else reference
         return loop.run(cell, x, state, **how, noise=noise)
@@ -167,17 +209,9 @@ def run(
     return output, type(state)(*final)
 
 
-def _engine(cell: Fusable, operator: Operator | None, x: Tensor) -> Any:
+def _engine(operator: Operator | None, x: Tensor) -> Any:
     """What runs a layer that is ``operator``; None for the step loop."""
-    if operator is None or x.shape[1] == 0:
-        return None
-    if backend() == "cpu" and not cpu.takes(operator, x):
-        raise ConfigError(
-            f"the CPU engine does not run {type(cell).__name__} as it is set up, or not here",
-            expected="RNN, LSTM or GRU without projection, in float32 or float64 on a CPU, outside of torch.func",
-            fix="Use the backend 'auto' for it",
-        )
-    return cpu if _own_engine(operator, x, *x.shape[:2]) else fused_layer
+    return None if operator is None or x.shape[1] == 0 else fused_layer
 
 
 def _engine_in_graph(operator: Operator | None, x: Tensor) -> Any:

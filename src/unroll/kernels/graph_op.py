@@ -8,6 +8,7 @@ exported program holds ``scan`` instead, so that it can be loaded where unroll i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from unroll.kernels import cpu, fused_layer
 from unroll.kernels.operator import Operator, State
+from unroll.kernels.program import of_operator
 
 
 def run(
@@ -31,7 +33,10 @@ def run(
 
 
 def _engine(operator: Operator, x: Tensor) -> Any:
-    return cpu if cpu.pays(operator, *x.shape[:2]) and cpu.takes(operator, x) else fused_layer
+    program = of_operator(operator)
+    if program is None or not (cpu.pays(program, *x.shape[:2]) and cpu.takes(program, x)):
+        return partial(fused_layer.run, operator)
+    return partial(cpu.run, program)
 
 
 def _run(
@@ -44,7 +49,7 @@ def _run(
     reverse: bool,
 ) -> list[Tensor]:
     operator = Operator(name, tuple(weights), has_biases)
-    output, final = _engine(operator, x).run(operator, x, tuple(state), lengths=lengths, reverse=reverse)
+    output, final = _engine(operator, x)(x, tuple(state), lengths=lengths, reverse=reverse)
     return [output, *final]
 
 

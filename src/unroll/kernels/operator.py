@@ -29,10 +29,12 @@ class Fusable(Protocol):
 
 
 class Recurrence(Fusable, Protocol):
-    """What every backend runs: one step, and the operator that equals it where there is one."""
+    """What every backend runs: one step, and what equals it: an operator of torch's, a program of our engine."""
 
     @property
     def step(self) -> Callable[..., StepLike]: ...
+
+    def program(self, noisy: bool = False) -> Any: ...
 
 
 class StepLike(Protocol):

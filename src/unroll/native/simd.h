@@ -56,18 +56,41 @@ inline void store_part(T* p, Vec<T> v, int n) {
 #endif
 }
 
-inline Vec<float> select(VI mask, Vec<float> yes, Vec<float> no) { return mask ? yes : no; }
-
-// 2^n for a whole n in -126…127.
-inline Vec<float> power_of_two(Vec<float> n) {
-    VI bits = (__builtin_convertvector(n, VI) + 127) << 23;
-    return (Vec<float>)bits;
+template <class T>
+inline T lanes_sum(Vec<T> v) {
+    T sum = 0;
+    for (int i = 0; i < Simd<T>::N; ++i) sum += v[i];
+    return sum;
 }
 
-// e^x - 1 = 2^n (e^r - 1) + (2^n - 1), x = n ln 2 + r, |r| <= ln 2 / 2; e^r - 1 by its Taylor series to r^8, whose
+inline Vec<float> select(VI mask, Vec<float> yes, Vec<float> no) { return mask ? yes : no; }
+
+// v · 2^n for a whole n in -126…127.
+inline Vec<float> scaled(Vec<float> v, Vec<float> n) {
+#if defined(__AVX512F__)
+    return (Vec<float>)_mm512_scalef_ps((__m512)v, (__m512)n);
+#else
+    VI bits = (__builtin_convertvector(n, VI) + 127) << 23;
+    return v * (Vec<float>)bits;
+#endif
+}
+
+// a / b for a finite b away from the ends of the range: a reciprocal of 14 bits and one step of Newton's where there is
+// one, the rounding of which adds to that of the product.
+inline Vec<float> quotient(Vec<float> a, Vec<float> b) {
+#if defined(__AVX512F__)
+    Vec<float> y = (Vec<float>)_mm512_rcp14_ps((__m512)b);
+    y = y * (1.0f - b * y) + y;
+    return a * y;
+#else
+    return a / b;
+#endif
+}
+
+// e^x = 2^n e^r, e^x - 1 = 2^n (e^r - 1) + (2^n - 1), x = n ln 2 + r, |r| <= ln 2 / 2; e^r - 1 by its Taylor series to r^8, whose
 // remainder is below 2^-27 of it. x is within ±87.
 struct Parts {
-    Vec<float> scale, rest;  // 2^n, e^r - 1
+    Vec<float> n, rest;  // n, e^r - 1
 };
 
 inline Parts exp_parts(Vec<float> x) {
@@ -82,7 +105,7 @@ inline Parts exp_parts(Vec<float> x) {
     p = p * r + 1.0f / 6;
     p = p * r + 0.5f;
     p = p * (r * r) + r;
-    return {power_of_two(n), p};
+    return {n, p};
 }
 
 // Against float64 over every float32 there is: tanh is within 2.43 units of the last place and keeps the sign of 0; the
@@ -90,24 +113,25 @@ inline Parts exp_parts(Vec<float> x) {
 
 // NaN fails both comparisons and stays.
 inline Vec<float> clamp(Vec<float> x, float low, float high) {
+#if defined(__AVX512F__)
+    return (Vec<float>)_mm512_min_ps((__m512)all(high), _mm512_max_ps((__m512)all(low), (__m512)x));
+#endif
     x = select(x < low, all(low), x);
     return select(x > high, all(high), x);
 }
 
 inline Vec<float> logistic(Vec<float> x) {
     Parts e = exp_parts(clamp(-x, -87.0f, 87.0f));
-    Vec<float> power = e.scale * e.rest + e.scale;
-    Vec<float> y = 1.0f / (1.0f + power);
-    return select(x != x, x, y);
+    return quotient(all(1.0f), 1.0f + scaled(e.rest + 1.0f, e.n));
 }
 
 inline Vec<float> tanh(Vec<float> x) {
     VI sign = (VI)x & INT32_MIN;
     Vec<float> a = (Vec<float>)((VI)x & 0x7fffffff);
     Parts e = exp_parts(clamp(a + a, 0.0f, 40.0f));
-    Vec<float> m = e.scale * e.rest + (e.scale - 1.0f);
-    Vec<float> y = (Vec<float>)((VI)(m / (m + 2.0f)) | sign);
-    return select(x != x, x, y);
+    Vec<float> scale = scaled(all(1.0f), e.n);
+    Vec<float> m = scale * e.rest + (scale - 1.0f);
+    return (Vec<float>)((VI)quotient(m, m + 2.0f) | sign);
 }
 
 // Float64 lane by lane, as exact as the C library.

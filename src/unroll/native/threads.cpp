@@ -1,42 +1,110 @@
 #include <algorithm>
+#include <cstdlib>
 #include <exception>
+#include <memory>
+#include <new>
 #include <numeric>
 #include <thread>
 #include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "engine.h"
 
 namespace unroll {
 
-void run(void (*work)(const Call&), Call call, bool backward) {
+namespace {
+
+struct Free {
+    void operator()(void* p) const { std::free(p); }
+};
+using Memory = std::unique_ptr<void, Free>;
+
+// Asks for large pages where a fresh array is large: most of a long call's time in the system goes into small ones.
+void large_pages(uint64_t address, int64_t bytes) {
+#if defined(__linux__)
+    constexpr uint64_t page = 1 << 21;
+    const uint64_t begin = (address + page - 1) / page * page, end = (address + uint64_t(bytes)) / page * page;
+    if (address && end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
+}
+
+Memory memory(size_t bytes) {
+    Memory held(bytes ? std::aligned_alloc(64, (bytes + 63) / 64 * 64) : nullptr);
+    if (bytes && !held) throw std::bad_alloc();
+    large_pages(reinterpret_cast<uint64_t>(held.get()), int64_t(bytes));
+    return held;
+}
+
+// A share of a call's rows.
+struct Part {
+    Call call;
+    std::vector<int64_t> rows;
+    Memory scratch;
+};
+
+// The rows of a call in as many parts as it has threads, each with its longest first.
+std::vector<std::vector<int64_t>> dealt(const Call& call, int64_t parts) {
     std::vector<int64_t> order(call.batch);
     std::iota(order.begin(), order.end(), int64_t(0));
-    if (call.lengths)
-        std::stable_sort(order.begin(), order.end(),
-                         [&](int64_t a, int64_t b) { return call.lengths[a] > call.lengths[b]; });
-    const int64_t threads = std::max<int64_t>(1, std::min<int64_t>(call.threads, call.batch));
-    call.few_rows = call.batch < 4 * threads;
-    std::vector<std::vector<int64_t>> rows(threads);
-    for (int64_t i = 0; i < call.batch; ++i) rows[i % threads].push_back(order[i]);
-    std::vector<std::vector<int64_t>> scratch(threads);
-    for (int64_t i = 0; i < threads; ++i) scratch[i].resize(3 * rows[i].size() * (backward ? call.steps : 1));
+    std::vector<std::vector<int64_t>> rows(parts);
+    if (const int64_t* lengths = reinterpret_cast<const int64_t*>(call.lengths)) {
+        std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return lengths[a] > lengths[b]; });
+        for (int64_t i = 0; i < call.batch; ++i) rows[i % parts].push_back(order[i]);
+    } else {
+        for (int64_t i = 0; i < call.batch; ++i) rows[i * parts / call.batch].push_back(i);
+    }
+    return rows;
+}
+
+void large_pages(const Call& call, bool wide) {
+    const int64_t bytes = wide ? 8 : 4, cells = call.steps * call.batch;
+    if (call.backward) return large_pages(call.grad_x, cells * call.input * bytes);
+    large_pages(call.y, cells * call.output * bytes);
+    if (call.c_step) large_pages(call.c, cells * call.hidden * bytes);
+    large_pages(call.gates, cells * call.slots * call.hidden * bytes);
+}
+
+}  // namespace
+
+void run(const Engine& engine, bool wide, Call* calls, int64_t count, int64_t threads) {
+    std::vector<Memory> shared;
+    std::vector<Part> parts;
+    for (int64_t i = 0; i < count; ++i) {
+        Call& call = calls[i];
+        large_pages(call, wide);
+        shared.push_back(memory(engine.shared_size[wide](call)));
+        call.shared = reinterpret_cast<uint64_t>(shared.back().get());
+        const int64_t each = std::max<int64_t>(1, std::min(call.batch, (threads + count - 1) / count));
+        for (std::vector<int64_t>& rows : dealt(call, each)) parts.push_back({call, std::move(rows), {}});
+    }
+    for (Part& part : parts) {
+        part.call.rows = reinterpret_cast<uint64_t>(part.rows.data());
+        part.call.count = int64_t(part.rows.size());
+        part.scratch = memory(engine.scratch_size[wide](part.call));
+        part.call.scratch = reinterpret_cast<uint64_t>(part.scratch.get());
+    }
     // From here on nothing may throw: a thread that ends so takes the process with it.
-    auto part = [&](int64_t i) noexcept {
-        Call own = call;
-        own.rows = rows[i].data(), own.count = int64_t(rows[i].size()), own.scratch = scratch[i].data();
-        work(own);
+    for (int64_t i = 0; i < count; ++i) engine.prepare[wide](calls[i]);
+    const int64_t workers = std::max<int64_t>(1, std::min<int64_t>(threads, int64_t(parts.size())));
+    auto work = [&](int64_t first) noexcept {
+        for (size_t i = size_t(first); i < parts.size(); i += size_t(workers)) engine.run[wide](parts[i].call);
     };
     std::vector<std::thread> others;
-    others.reserve(threads - 1);
+    others.reserve(size_t(workers - 1));
     int64_t started = 1;
     try {
-        for (; started < threads; ++started) others.emplace_back(part, started);
+        for (; started < workers; ++started) others.emplace_back(work, started);
     } catch (const std::exception&) {
         // The system gives no more threads: this one does their work.
     }
-    part(0);
-    for (int64_t i = started; i < threads; ++i) part(i);
+    work(0);
+    for (int64_t i = started; i < workers; ++i) work(i);
     for (std::thread& other : others) other.join();
+    for (Part& part : parts)
+        if (part.call.backward) engine.finish[wide](part.call);
 }
 
 }  // namespace unroll

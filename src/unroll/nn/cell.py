@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from unroll import kernels
-from unroll.kernels import Operator, State, StepNoise
+from unroll.kernels import Operator, Program, State, StepNoise
+from unroll.kernels.program import of_operator
 
 
 class Step(NamedTuple):
@@ -76,6 +77,11 @@ class Cell(nn.Module):
     def operator(self) -> Operator | None:
         """The torch operator that computes the same recurrence, or None."""
         return None
+
+    def program(self, noisy: bool = False) -> Program | None:
+        """What our CPU engine is told to run this recurrence, ``noisy`` with the masks of ``draw``; None if it cannot."""
+        operator = None if noisy else self.operator()
+        return None if operator is None else of_operator(operator)
 
     @property
     def draws(self) -> bool:

@@ -186,7 +186,8 @@ class Classic(Recurrent):
         noise = self._noise_over(x, noise)
         operator = None
         if lengths is None and noise is None and not torch.compiler.is_compiling() and x.numel():
-            operator = kernels.stacked(self, x, *x.shape[:2]) if self._operator_name is not None else None
+            whole = self._operator_name is not None
+            operator = kernels.stacked(self, self.cell_at(0), x, *x.shape[:2]) if whole else None
         if operator is None:
             output, final = super()._run(x, self.cell_states(state), lengths, noise)
             return output, states.stacked(final) if self._state_widths is not None else tuple(final)
@@ -212,7 +213,8 @@ class Classic(Recurrent):
         self._check_width(data)
         state = self.given_state(hx, data, int(batch_sizes[0]), batched=True)
         whole = self._operator_name is not None and noise is None and not self.drawing
-        operator = kernels.stacked(self, data, len(batch_sizes), int(batch_sizes[0])) if whole else None
+        shape = len(batch_sizes), int(batch_sizes[0])
+        operator = kernels.stacked(self, self.cell_at(0), data, *shape) if whole else None
         if operator is None:
             output, final = packed.run_padded(self, sequence, state, noise)
         else:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unroll.errors import ConfigError, did_you_mean
-from unroll.kernels import StepNoise
+from unroll.kernels import Program, StepNoise
 from unroll.nn.cell import Cell
 from unroll.nn.options.clip import Clip
 from unroll.nn.options.dropout import RecurrentDropout
@@ -226,6 +226,17 @@ class GatedCell(Cell):
             return tuple([self._parameters[name] for name in names])  # type: ignore[misc]
         except KeyError:  # one is computed: parametrised, or set as a plain tensor
             return tuple([getattr(self, name) for name in names])
+
+    def _named_weights(self, *more: str) -> dict[str, Tensor]:
+        """The tensors of ``_WITH_BIAS`` and ``more`` that there are, by name."""
+        found = {name: getattr(self, name) for name in (*_WITH_BIAS, *more)}
+        return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+    def _plain_program(self, kind: str, noisy: bool, **numbers: float) -> Program | None:
+        """A program without the options of this class; None with them."""
+        if noisy or not self._as_torch or self.proj_size:
+            return None
+        return Program(kind, self._named_weights(), numbers, self)
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"

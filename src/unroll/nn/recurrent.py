@@ -289,19 +289,43 @@ class Recurrent(nn.Module):
         watcher = watcher_in_force()
         final: list[Any] = []
         for layer in range(self.num_layers):
-            outputs = []
+            cells, sources, noises = [], [], []
             for direction in range(self.directions):
-                cell, before, source, own = self.cell_at(layer, direction), states[len(final)], x, None
+                cell, source, own = self.cell_at(layer, direction), x, None
                 if noise is not None:
-                    masks = noise.cells[len(final)]
+                    masks = noise.cells[len(final) + direction]
                     (cell, source), own = masks.applied(cell, x), masks.cell
                 if watcher is not None:
+                    before = states[len(final) + direction]
                     watcher(Call(self, layer, direction, cell, source, before, lengths, own))
-                output, after = kernels.run(cell, source, before, lengths=lengths, reverse=direction == 1, noise=own)
-                outputs.append(output)
-                final.append(after)
-            x = self._joined(layer, self.merge(outputs), x, noise, slice(None))
+                cells.append(cell)
+                sources.append(source)
+                noises.append(own)
+            before = states[len(final) : len(final) + self.directions]
+            output, after = self._run_layer(cells, sources, before, lengths, noises)
+            final += after
+            x = self._joined(layer, output, x, noise, slice(None))
         return x, final
+
+    def _run_layer(
+        self,
+        cells: Sequence[Cell],
+        sources: Sequence[Tensor],
+        before: Sequence[Any],
+        lengths: Tensor | None,
+        noises: Sequence[Any],
+    ) -> tuple[Tensor, list[Any]]:
+        """One layer: the output of its directions, merged, and their final states."""
+        if self.bidirectional:
+            both = kernels.run_both(cells, sources, before, lengths=lengths, noises=noises)
+            if both is not None:
+                return self.merge.halves(both[0]), both[1]
+        outputs, final = [], []
+        for direction, (cell, source, state, own) in enumerate(zip(cells, sources, before, noises)):
+            output, after = kernels.run(cell, source, state, lengths=lengths, reverse=direction == 1, noise=own)
+            outputs.append(output)
+            final.append(after)
+        return self.merge(outputs), final
 
     def _joined(self, layer: int, output: Tensor, x: Tensor, noise: Noise | None, t: Any) -> Tensor:
         """What the layer above reads: the connection with this layer's own input, then dropout."""

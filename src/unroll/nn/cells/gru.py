@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unroll.kernels import QUIET, Operator
+from unroll.kernels import QUIET, Operator, Program
 from unroll.nn.cell import Step
 from unroll.nn.gated import GatedCell
 from unroll.nn.options.activation import Activation
@@ -85,6 +85,7 @@ class GRUCell(GatedCell):
         super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype, **options)
         standard = (self.activation.known, self.gate_activation.known) == ("tanh", "sigmoid")
         same = standard and reset == "after" and update == "keep" and not self.proj_size
+        self._plain = self._as_torch and standard
         self._as_torch = self._as_torch and same
         self.reset_parameters()
 
@@ -111,6 +112,12 @@ class GRUCell(GatedCell):
         if self.update == "write":
             signals["k"] = 1 - z
         return Step(self.projected(h), GRUState(h), signals)
+
+    def program(self, noisy: bool = False) -> Program | None:
+        if noisy or not self._plain or self.proj_size:
+            return None
+        kind = "gru" + ("_before" if self.reset == "before" else "") + ("_write" if self.update == "write" else "")
+        return Program(kind, self._named_weights(), {}, self)
 
     def operator(self) -> Operator | None:
         return Operator("gru", self._weights(), self.bias) if self._as_torch else None

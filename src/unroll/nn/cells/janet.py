@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unroll.kernels import QUIET
+from unroll.kernels import QUIET, Program
 from unroll.nn.cell import Step
 from unroll.nn.gated import GatedCell
 
@@ -57,6 +57,9 @@ class JANETCell(GatedCell):
         super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype, **options)
         self.beta = beta
         self.reset_parameters()
+
+    def program(self, noisy: bool = False) -> Program | None:
+        return self._plain_program("janet", noisy, beta=self.beta)
 
     def initial_state(
         self, batch_size: int, *, device: torch.device | None = None, dtype: torch.dtype | None = None

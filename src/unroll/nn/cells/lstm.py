@@ -10,10 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unroll.errors import ConfigError, did_you_mean
-from unroll.kernels import QUIET, Operator
+from unroll.kernels import QUIET, Operator, Program
+from unroll.kernels.cpu.kinds import COUPLED, NO_F, NO_I, NO_O, PLAIN_INPUT, PLAIN_OUTPUT
 from unroll.nn.cell import Step
 from unroll.nn.gated import GatedCell
 from unroll.nn.options.activation import Activation
+
+
+_OPTIONAL = ("weight_hr", "gain_ih", "gain_hh", "weight_ci", "weight_cf", "weight_co", "gain_c", "bias_c")
 
 
 class LSTMState(NamedTuple):
@@ -191,6 +195,34 @@ class LSTMCell(GatedCell):
             return None
         projection = (self.weight_hr,) if self.proj_size else ()
         return Operator("lstm", self._weights() + projection, self.bias)  # type: ignore[operator]
+
+    def program(self, noisy: bool = False) -> Program | None:
+        if self._as_torch and not self.proj_size and not noisy:
+            return Program("lstm", self._named_weights(), {}, self)
+        input_activation, output_activation, gate_activation = self._activations()
+        known = {input_activation, output_activation} <= {"tanh", "identity"} and gate_activation == "sigmoid"
+        if not known or self.form.gate_recurrence:
+            return None
+        numbers: dict[str, float] = {
+            "without": self._without(),
+            "rate_h": self.zoneout.h,
+            "rate_c": self.zoneout.c,
+            "clip": 0.0 if self.clip is None else self.clip.bound,
+            "eps": 0.0 if self.layer_norm is None else self.layer_norm.eps,
+        }
+        return Program("lstm_options", self._named_weights(*_OPTIONAL), numbers, self)
+
+    def _without(self) -> int:
+        """What this LSTM lacks, as the engine numbers it."""
+        lacks = {
+            NO_I: "i" in self.form.absent,
+            NO_F: "f" in self.form.absent,
+            NO_O: "o" in self.form.absent,
+            COUPLED: self.form.coupled,
+            PLAIN_INPUT: self.input_activation.known == "identity",
+            PLAIN_OUTPUT: self.output_activation.known == "identity",
+        }
+        return sum(bit for bit, lacking in lacks.items() if lacking)
 
     def _activations(self) -> tuple[str | None, ...]:
         return tuple(f.known for f in (self.input_activation, self.output_activation, self.gate_activation))

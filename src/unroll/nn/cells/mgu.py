@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unroll.kernels import QUIET
+from unroll.kernels import QUIET, Program
 from unroll.nn.cell import Step
 from unroll.nn.gated import GatedCell
 
@@ -56,6 +56,9 @@ class MGUCell(GatedCell):
     ) -> None:
         super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype, **options)
         self.reset_parameters()
+
+    def program(self, noisy: bool = False) -> Program | None:
+        return self._plain_program("mgu", noisy)
 
     def initial_state(
         self, batch_size: int, *, device: torch.device | None = None, dtype: torch.dtype | None = None

@@ -35,5 +35,9 @@ class Merge:
         """Features of the merged output."""
         return output_size * (directions if self.mode == "concat" else 1)
 
+    def halves(self, output: Tensor) -> Tensor:
+        """The same of both outputs as they lie side by side."""
+        return output if self.mode == "concat" else MERGES[self.mode](*output.chunk(2, dim=-1))
+
     def __call__(self, outputs: Sequence[Tensor]) -> Tensor:
         return outputs[0] if len(outputs) == 1 else MERGES[self.mode](*outputs)

@@ -1,0 +1,132 @@
+"""Our own engine on a CPU: layers forward and backward in C++, chosen where it is the faster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+from unroll.kernels import transforms
+from unroll.kernels.cpu.core import instruction_set, native
+from unroll.kernels.cpu.kinds import KINDS, Kind, kind_of
+from unroll.kernels.cpu.layer import Direction, Layer, Plan
+from unroll.kernels.noise import StepNoise
+from unroll.kernels.operator import State
+from unroll.kernels.program import Program
+
+__all__ = ["KINDS", "Kind", "Run", "instruction_set", "kind_of", "native", "pays", "run", "run_all", "takes"]
+
+_OF_TORCH = ("rnn_tanh", "rnn_relu", "lstm", "gru")
+
+
+class Run(NamedTuple):
+    """One layer in one direction over ``x`` (T, batch, features) from ``state``, leaves (batch, …)."""
+
+    program: Program
+    x: Tensor
+    state: State
+    reverse: bool = False
+    noise: StepNoise | None = None
+
+
+def pays(program: Program, steps: int, batch: int) -> bool:
+    """Whether the engine is faster than what else would run the program, by what was measured (``unroll bench``).
+
+    Where torch has no operator the other is a loop in Python. Of torch's, float64 is vectorised and ours is not.
+    """
+    if program.kind not in _OF_TORCH:
+        return True
+    return program.weights["weight_hh"].dtype == torch.float32 and steps > 1
+
+
+def takes(program: Program, x: Tensor) -> bool:
+    """Whether the engine computes this program for ``x`` (T, batch, features)."""
+    return (
+        native() is not None
+        and x.dtype in (torch.float32, torch.float64)
+        and all(_in_memory(t) and t.dtype == x.dtype for t in (x, *program.weights.values()))
+        and program.weights["weight_hh"].numel() > 0
+        and x.numel() > 0
+        and not torch.is_autocast_enabled("cpu")
+        and not transforms.in_force()
+        and _get_current_dispatch_mode() is None
+    )
+
+
+def _in_memory(tensor: Tensor) -> bool:
+    """Whether the numbers lie at an address: a subclass (a fake, a distributed tensor) may hold none."""
+    return type(tensor) in (Tensor, Parameter) and tensor.device.type == "cpu" and tensor.layout is torch.strided
+
+
+def run(
+    program: Program,
+    x: Tensor,
+    state: State,
+    *,
+    lengths: Tensor | None = None,
+    reverse: bool = False,
+    noise: StepNoise | None = None,
+) -> tuple[Tensor, State]:
+    """``fused_layer.run`` by the engine.
+
+    Raises:
+        RuntimeError: a weight, a leaf of the state or a mask has another shape, dtype or place than ``x`` asks for.
+    """
+    output, (final,), _ = run_all([Run(program, x, state, reverse, noise)], lengths)
+    return output, final
+
+
+def run_all(
+    runs: Sequence[Run], lengths: Tensor | None = None, *, capture: bool = False
+) -> tuple[Tensor, list[State], list[Tensor]]:
+    """Several directions of one layer in one call.
+
+    Returns:
+        outputs side by side (T, batch, features), the final state of each run and, with ``capture``, its gates after
+        every step (T, batch, slots · hidden), in the order of ``Kind.signals``.
+    """
+    directions, tensors = [], []
+    for one in runs:
+        direction = Direction(one.program, one.reverse, _masks(one.noise), one.noise)
+        _check(direction, one)
+        directions.append(direction)
+        tensors += [one.x, *one.state, *one.program.weights.values()]
+    train = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+    plan = Plan(tuple(directions), None if lengths is None else lengths.contiguous(), train, capture)
+    output, *rest = Layer.apply(plan, *tensors)
+    finals = []
+    for direction in directions:
+        finals.append(tuple(rest[: direction.leaves]))
+        rest = rest[direction.leaves :]
+    return output, finals, rest
+
+
+def _masks(noise: StepNoise | None) -> dict[str, Tensor]:
+    return {} if noise is None else {**noise.held, **noise.steps}
+
+
+def _check(direction: Direction, one: Run) -> None:
+    """The engine reads memory by the sizes of ``x`` and the weights: nothing may be smaller than they say."""
+    weights, x = one.program.weights, one.x
+    (rows, P), (T, B, I) = weights["weight_hh"].shape, x.shape
+    H = rows // direction.kind.gates
+    sizes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, I), "weight_hh": (rows, P), "weight_hr": (P, H)}
+    sizes |= dict.fromkeys(("bias_ih", "bias_hh", "gain_ih", "gain_hh"), (rows,))
+    sizes |= dict.fromkeys(("weight_ci", "weight_cf", "weight_co", "gain_c", "bias_c"), (H,))
+    sizes |= {"h": (B, P), "zoneout_h": (T, B, P), "zoneout_c": (T, B, H)}
+    wanted = [(name, weight, sizes[name]) for name, weight in weights.items()]
+    wanted += [(name, leaf, (B, width)) for name, leaf, width in zip(("h", "c"), one.state, (P, H))]
+    wanted += [(name, mask, sizes[name]) for name, mask in direction.masks.items()]
+    if rows != direction.kind.gates * H or (P != H and "weight_hr" not in weights):
+        raise RuntimeError(f"Expected weight_hh of {direction.kind.gates} gates of one size, got {(rows, P)}")
+    for name, tensor, shape in wanted:
+        if tensor.shape != shape:
+            raise RuntimeError(f"Expected {name} of shape {shape}, got {tuple(tensor.shape)}")
+        if tensor.dtype != x.dtype or not _in_memory(tensor):
+            raise RuntimeError(
+                f"Expected {name} in {x.dtype} on a CPU as the input is, got {tensor.dtype} on {tensor.device}"
+            )
