@@ -27,6 +27,7 @@ FLOORS = [
     "comparison",
     "guides",
     "testing",
+    "bench",
     "inspect",
     "tasks",
     "train",

@@ -19,7 +19,7 @@ _HOME = {
     "compare": "unroll.api",
     "trace": "unroll.inspect",
 }
-_PACKAGES = ("comparison", "data", "inspect", "kernels", "models", "nn", "report", "tasks", "train")
+_PACKAGES = ("bench", "comparison", "data", "inspect", "kernels", "models", "nn", "report", "tasks", "train")
 
 __all__ = ["__version__", *_HOME, *_PACKAGES]
 

@@ -21,7 +21,7 @@ from unroll.comparison import engine
 
 from .harness import COMPARE, TINY, daily, program, table, tree, unroll
 
-HELPS = [[], ["compare"], ["train"], ["evaluate"], ["predict"], ["datasets"]]
+HELPS = [[], ["compare"], ["train"], ["evaluate"], ["predict"], ["bench"], ["datasets"]]
 HELPS += [["datasets", name] for name in ("list", "fetch", "use")]
 ESCAPE = "\x1b["
 
@@ -46,7 +46,7 @@ def test_no_arguments_print_the_help(folder):
     outcome = unroll()
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == unroll("--help").out
-    for command in ("compare", "train", "evaluate", "predict", "datasets"):
+    for command in ("compare", "train", "evaluate", "predict", "bench", "datasets"):
         assert f"\n  {command} " in outcome.out
     assert "..." not in outcome.out.partition("Commands:")[2]
 

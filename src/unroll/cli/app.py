@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from unroll import __version__
-from unroll.cli import compare, datasets, evaluate, predict, train
+from unroll.cli import bench, compare, datasets, evaluate, predict, train
 from unroll.cli.help import Command, Group
 from unroll.cli.output import drop_stdout, fail, open_streams, say
 from unroll.cli.usage import UsageError, in_our_words
@@ -31,6 +31,7 @@ app.command("compare", cls=Command, short_help="Train the candidates and the bas
 app.command("train", cls=Command, short_help="Train one network.")(train.command)
 app.command("evaluate", cls=Command, short_help="Score a trained run beside the baselines.")(evaluate.command)
 app.command("predict", cls=Command, short_help="Forecast the steps that follow.")(predict.command)
+app.command("bench", cls=Command, short_help="Measure this machine: unroll beside torch.nn and others.")(bench.command)
 app.add_typer(datasets.app, name="datasets", cls=Group, short_help="List data sets, fetch one, or use a local copy.")
 
 FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130

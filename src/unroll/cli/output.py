@@ -63,6 +63,11 @@ def say(text: str) -> None:
         ) from error
 
 
+def say_lines(text: str) -> None:
+    """``say``, with the signs that stdout cannot carry in ASCII."""
+    say("".join(shown(line, sys.stdout) + "\n" for line in text.splitlines()))
+
+
 def print_json(content: Any) -> None:
     """One JSON value and nothing else; times as ISO text."""
     unicode = unicode_shows(sys.stdout)
@@ -130,6 +135,10 @@ class ProgressLine:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the line away, so that something else can be printed."""
         if self._live:
             sys.stderr.write("\r\x1b[2K")
             sys.stderr.flush()

@@ -1,14 +1,16 @@
 """What runs a recurrence: torch's fused operators where they compute the same thing, else the step loop.
 
-``use("reference")`` forces a backend, for tests and measurements.
+``use("reference")`` forces a backend, for tests and measurements, and so does the environment variable
+``UNROLL_BACKEND`` where no ``use`` is in force. ``recording()`` tells which one ran.
 """
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
 from typing import Any
 
 import torch
@@ -19,9 +21,10 @@ from unroll.kernels import cpu, fused_layer, graph_op, onnx_op, reference, scan,
 from unroll.kernels.noise import QUIET, StepNoise
 from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
 from unroll.kernels.program import Program
+from unroll.kernels.recording import note, recording
 
 BACKENDS = ("auto", "torch", "cpu", "reference")
-_forced: ContextVar[str] = ContextVar("unroll_backend", default="auto")
+_forced: ContextVar[str | None] = ContextVar("unroll_backend", default=None)
 
 __all__ = [
     "BACKENDS",
@@ -37,6 +40,8 @@ __all__ = [
     "fused",
     "fused_step",
     "map_state",
+    "note",
+    "recording",
     "reference",
     "rows",
     "run",
@@ -56,12 +61,7 @@ def use(name: str) -> Iterator[None]:
     ``"auto"`` chooses, ``"torch"`` insists on torch's operator and raises where there is none, ``"cpu"`` insists on
     unroll's own engine for layers, ``"reference"`` loops over ``step``.
     """
-    if name not in BACKENDS:
-        raise ConfigError(
-            f"unknown backend {name!r}.{did_you_mean(name, BACKENDS)}",
-            expected=f"one of {', '.join(BACKENDS)}",
-        )
-    token = _forced.set(name)
+    token = _forced.set(_known(name, f"unknown backend {name!r}"))
     try:
         yield
     finally:
@@ -69,9 +69,25 @@ def use(name: str) -> Iterator[None]:
 
 
 def backend() -> str:
-    """The backend in force: "auto" unless ``use`` says otherwise."""
+    """The backend in force: what the innermost ``use`` says, else ``UNROLL_BACKEND``, else "auto".
+
+    Raises:
+        ConfigError: ``UNROLL_BACKEND`` names none.
+    """
     # Dynamo cannot trace a context variable; a compiled graph runs what is chosen.
-    return "auto" if torch.compiler.is_compiling() else _forced.get()
+    return "auto" if torch.compiler.is_compiling() else _forced.get() or _from_environment()
+
+
+@functools.cache
+def _from_environment() -> str:
+    asked = os.environ.get("UNROLL_BACKEND") or "auto"
+    return _known(asked, f"UNROLL_BACKEND={asked}")
+
+
+def _known(name: str, told: str) -> str:
+    if name not in BACKENDS:
+        raise ConfigError(f"{told}.{did_you_mean(name, BACKENDS)}", expected=f"one of {', '.join(BACKENDS)}")
+    return name
 
 
 def stacked(stack: Fusable, first: Recurrence, x: Tensor, T: int, batch: int) -> Operator | None:
@@ -120,6 +136,8 @@ def run_both(
         if program is None:
             return None
         runs.append(cpu.Run(program, x, tuple(state), direction == 1, noise))
+    for _ in runs:
+        note("cpu")
     output, finals, _ = cpu.run_all(runs, lengths)
     return output, [type(state)(*final) for state, final in zip(states, finals)]
 
@@ -154,7 +172,9 @@ def fused_step(cell: Recurrence, x: Tensor, leaves: Sequence[Tensor]) -> tuple[T
     """One step by torch's cell operator, which checks every shape: the new state's leaves, or None without one."""
     operator = fused(cell)
     stepped = torch_op.cell_step(operator, x, leaves) if operator is not None else None
-    if stepped is None and backend() == "torch":
+    if stepped is not None:
+        note("torch")
+    elif backend() == "torch":
         raise _no_operator(cell, "one step of ")
     return stepped
 
@@ -173,6 +193,7 @@ def run(
     captured = torch.compiler.is_compiling()
     program = _program(cell, x, x.shape, noise)
     if program is not None:
+        note("cpu")
         output, final = cpu.run(program, x, tuple(state), **how, noise=noise)
         return output, type(state)(*final)
     operator = None if noise is not None or backend() == "cpu" else fused(cell)
@@ -180,6 +201,7 @@ def run(
     if x.shape[0] == 0:
         return reference.run(cell, x, state, **how, noise=noise)
     engine = _engine_in_graph(operator, x) if captured else _engine(operator, x)
+    note("reference" if engine is None else "torch")
     if engine is None:
         loop: Any = scan if captured else reference
         return loop.run(cell, x, state, **how, noise=noise)
@@ -207,8 +229,10 @@ def _check_noise(cell: Fusable, noise: StepNoise | None) -> None:
         raise _no_operator(cell, "the noise of ")
 
 
-step_by_hand = partial(reference.take, t=0)
-"""One step by its equation; the masks are those of one step."""
+def step_by_hand(cell: Recurrence, x: Tensor, state: Any, noise: StepNoise | None) -> StepLike:
+    """One step by its equation; the masks are those of one step."""
+    note("reference")
+    return reference.take(cell, x, state, noise, 0)
 
 
 def _no_operator(cell: Fusable, part: str) -> ConfigError:

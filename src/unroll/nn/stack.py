@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unroll.kernels import Operator, torch_op
+from unroll.kernels import Operator, note, torch_op
 
 if TYPE_CHECKING:
     from unroll.nn.classic import Classic
@@ -22,6 +22,7 @@ def run(
     layer: Classic, operator: Operator, x: Tensor, state: Leaves, batch_sizes: Tensor | None = None
 ) -> tuple[Tensor, Leaves]:
     """Output and final state, dropout between layers included."""
+    note("torch")
     return torch_op.run(
         operator,
         x,
@@ -46,6 +47,7 @@ def run_watched(
 
     ``report`` is given each layer's number, input and state before it.
     """
+    note("torch")
     finals: list[Leaves] = []
     each = len(operator.weights) // layer.num_layers
     for number in range(layer.num_layers):

@@ -1,0 +1,49 @@
+"""Equal numbers before any speed: how far two contenders are apart, and how far they may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+FORWARD, BACKWARD = 2e-6, 2e-5
+"""How far results and gradients may be apart, relative to the largest number of their tensor."""
+
+
+class Apart(NamedTuple):
+    """The largest difference of any tensor, results and gradients; None where a number is none."""
+
+    forward: float | None
+    backward: float | None
+    equal: bool
+
+
+def apart(file: Path, other: Path, results: int) -> Apart:
+    """How far the numbers of ``file`` are from those of ``other``; the first ``results`` tensors are results."""
+    with np.load(file) as own, np.load(other) as wanted:
+        names = wanted.files
+        if own.files != names or any(own[name].shape != wanted[name].shape for name in names):
+            return Apart(None, None, False)
+        found = [_difference(own[name], wanted[name]) for name in names]
+    forward, backward = max(found[:results], default=0.0), max(found[results:], default=0.0)
+    equal = forward <= FORWARD and backward <= BACKWARD
+    return Apart(_finite(forward), _finite(backward) if len(found) > results else None, equal)
+
+
+def bounds() -> dict[str, Any]:
+    """What is allowed, for the record."""
+    return {"results": FORWARD, "gradients": BACKWARD}
+
+
+def _difference(own: Any, wanted: Any) -> float:
+    if wanted.size == 0:
+        return 0.0
+    with np.errstate(invalid="ignore"):
+        difference = float(np.abs(own - wanted).max() / max(1e-30, float(np.abs(wanted).max())))
+    # A nan compares as false with everything: it must not pass for the smaller.
+    return difference if np.isfinite(difference) else float("inf")
+
+
+def _finite(value: float) -> float | None:
+    return float(f"{value:.2g}") if np.isfinite(value) else None
