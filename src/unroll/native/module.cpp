@@ -6,6 +6,7 @@
 
 #include "cpu.h"
 #ifdef UNROLL_ENGINE
+#include "bind_linear.h"
 #include "engine.h"
 #endif
 
@@ -102,5 +103,6 @@ NB_MODULE(_native, m) {
     m.def("forward", &forward, "A block of steps.");
     m.def("backward", &backward, "A block of steps, back.");
     m.def("activate", &activate, "The logistic function or tanh of n floats, as the engine computes them.");
+    bind_linear(m);
 #endif
 }
