@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from unroll.errors import ConfigError, did_you_mean
-from unroll.kernels import cpu, fused_layer, graph_op, onnx_op, reference, scan, torch_op, transforms
+from unroll.kernels import cpu, fused_layer, graph_op, onnx_op, reference, scan, sequence, torch_op, transforms
 from unroll.kernels.noise import QUIET, StepNoise
 from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
 
@@ -136,6 +136,9 @@ def run(
     """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``."""
     how: dict[str, Any] = {"lengths": lengths, "reverse": reverse}
     captured = torch.compiler.is_compiling()
+    whole = sequence.run(cell, x, state, **how) if noise is None and backend() in ("auto", "cpu") else None
+    if whole is not None:
+        return whole
     operator = None if noise is not None else fused(cell)
     _check_noise(cell, noise)
     if x.shape[0] == 0:

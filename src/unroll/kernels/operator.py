@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
@@ -29,10 +29,14 @@ class Fusable(Protocol):
 
 
 class Recurrence(Fusable, Protocol):
-    """What every backend runs: one step, and the operator that equals it where there is one."""
+    """What every backend runs: one step, and the operator or the whole sequence that equals it where there is one."""
 
     @property
     def step(self) -> Callable[..., StepLike]: ...
+
+    def sequence(self, x: Tensor, state: Any, resets: Tensor | None) -> tuple[Tensor, Any] | None: ...
+
+    def parameters(self) -> Iterator[Tensor]: ...
 
 
 class StepLike(Protocol):
