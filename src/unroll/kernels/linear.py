@@ -25,7 +25,7 @@ def linear_recurrence(
     .. math:: h_t = a_t \odot h_{t-1} + b_t, \qquad t = 1 \dots T
 
     where :math:`h_0` is ``h0``, or 0. LRU, S5, RG-LRU and QRNN are this recurrence (Orvieto et al. 2023,
-    arXiv:2303.06349, eq. 1; Bradbury et al. 2017, arXiv:1611.01576, eq. 4).
+    arXiv:2303.06349, eq. 1; Bradbury et al. 2017, arXiv:1611.01576, eq. 3-5).
 
     Args:
         a: (T, batch, …) as ``b``, or with 1 in place of any of its sizes: one for all steps, rows or features. Where it

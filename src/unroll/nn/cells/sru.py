@@ -40,8 +40,8 @@ class SRUCell(Cell):
         bias: whether b_f and b_r exist.
         projection: whether W_s exists; None: where the widths differ, which need it.
         highway_bias: what b_r starts as; below 0, h starts nearer to s.
-        rescale: whether α = √(1 + 2 exp(highway_bias)), which keeps the variance of h that of x at the start (section
-            3.2 of the paper); else α = 1.
+        rescale: whether α = √(1 + 2 exp(highway_bias)), the paper's correction, with which h begins with about the
+            variance of x however deep the stack; else α = 1.
 
     Raises:
         ConfigError: without a projection the widths differ.
