@@ -73,12 +73,15 @@ def test_what_it_is_not_for_takes_steps(name: str, no_steps: None) -> None:
     layer = layer_of(name)
     x = given(layer).detach()
     weights = dict(layer.named_parameters())
+    with kernels.use("cpu"):
+        layer(x[:3])
     calls: dict[str, Callable[[], Any]] = {
         "vmap": lambda: vmap(lambda x: layer(x)[0])(x.unsqueeze(0)),
         "vmap over weights": lambda: vmap(lambda w: functional_call(layer, w, (x,))[0])(
             {key: w.detach().unsqueeze(0) for key, w in weights.items()}
         ),
         "forward mode": lambda: jvp(lambda x: layer(x)[0], (x,), (x,)),
+        "a few steps": lambda: layer(x[:3]),
         "state in another dtype": lambda: layer.float()(x.float(), layer.initial_state(3, dtype=F64)),
     }
     for call in calls.values():
@@ -182,6 +185,26 @@ def test_an_input_written_over_after_its_step_is_remembered() -> None:
             output, state = layer.step(buffer.copy_(x[t]), state)
             outputs.append(output)
         close(outputs, list(layer(x)[0]), 1e-12)
+
+
+@every
+@ragged
+def test_first_and_second_derivatives_are_those_of_finite_differences(name: str, lengths: Any) -> None:
+    shape = Shape(3, 2, 2, 2)
+    layer = build(f"cell:{name}", shape, F64)
+    states = start(shape, layer, F64)
+    names = [key for key, _ in layer.named_parameters()]
+
+    def function(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        weights, leaves = rest[: len(names)], rest[len(names) :]
+        own = [type(states[0])(*leaves)]
+        with kernels.use("cpu"):
+            output, (final,) = functional_call(layer, dict(zip(names, weights)), (x, own, lengths and [3, 1]))
+        return output, *final
+
+    inputs = (sequence(shape, layer, F64), *layer.parameters(), *states[0])
+    assert torch.autograd.gradcheck(function, inputs)
+    assert torch.autograd.gradgradcheck(function, inputs)
 
 
 # Transforms

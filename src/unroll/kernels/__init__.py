@@ -136,9 +136,10 @@ def run(
     """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``."""
     how: dict[str, Any] = {"lengths": lengths, "reverse": reverse}
     captured = torch.compiler.is_compiling()
-    whole = sequence.run(cell, x, state, **how) if noise is None and backend() in ("auto", "cpu") else None
-    if whole is not None:
-        return whole
+    if noise is None and backend() in ("auto", "cpu"):
+        whole = sequence.run(cell, x, state, **how, always=captured or backend() == "cpu")
+        if whole is not None:
+            return whole
     operator = None if noise is not None else fused(cell)
     _check_noise(cell, noise)
     if x.shape[0] == 0:

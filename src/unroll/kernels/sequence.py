@@ -13,12 +13,24 @@ from torch import Tensor
 from unroll.kernels import ragged, transforms
 from unroll.kernels.operator import Recurrence, map_state, rows
 
+FEW = 6
+"""Steps that are taken one by one as fast as the operators are called."""
+
 
 def run(
-    cell: Recurrence, x: Tensor, state: Any, *, lengths: Tensor | None = None, reverse: bool = False
+    cell: Recurrence,
+    x: Tensor,
+    state: Any,
+    *,
+    lengths: Tensor | None = None,
+    reverse: bool = False,
+    always: bool = True,
 ) -> tuple[Tensor, Any] | None:
-    """``reference.run`` by the cell's own ``sequence``; None where it has none, or this call is not for it."""
-    if not _takes(cell, x, state):
+    """``reference.run`` by the cell's own ``sequence``; None where it has none, or this call is not for it.
+
+    Unless ``always``, a few steps are not.
+    """
+    if (not always and x.shape[0] < FEW) or not _takes(cell, x, state):
         return None
     if lengths is None:
         found = cell.sequence(x.flip(0) if reverse else x, state, None)
