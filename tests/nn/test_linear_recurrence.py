@@ -285,10 +285,11 @@ def test_first_and_second_derivatives_are_those_of_finite_differences(
     assert torch.autograd.gradgradcheck(function, c.inputs)
 
 
+@pytest.mark.parametrize("backend", [*SETS[:1], "loop"], indirect=True)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.complex128], ids=str)
 @pytest.mark.parametrize("shared", ["", "tb"])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_the_operators_are_what_torch_asks_of_one(dtype: torch.dtype, shared: str, reverse: bool) -> None:
+def test_the_operators_are_what_torch_asks_of_one(backend: str, dtype: torch.dtype, shared: str, reverse: bool) -> None:
     for start, resets in itertools.product((False, True), repeat=2):
         c = case((4, 3, 2), dtype, shared, start, resets, reverse)
         opcheck(torch.ops.unroll.linear_recurrence.default, (c.a, c.b, c.h0, c.resets, reverse))

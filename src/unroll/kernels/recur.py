@@ -186,7 +186,7 @@ def _steps(T: int, walk: Walk) -> list[tuple[int, int]]:
 def _loop(kind: str, a: Tensor, b: Tensor, first: Tensor | None, resets: Tensor | None, walk: Walk) -> Tensor:
     state = torch.empty_like(b, memory_format=torch.contiguous_format)
     before = None if walk.late else first
-    a = a.conj() if walk.conjugate else a
+    a = a.conj_physical() if walk.conjugate else a  # a lazy conjugate is not resolved below autograd
     for t, at in _steps(b.shape[0], walk):
         h = b[t]
         if before is not None:
