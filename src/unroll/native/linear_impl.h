@@ -3,8 +3,9 @@
 
 namespace unroll {
 namespace ISA {
+namespace elementwise {
 
-enum class Unit { linear, relu, tanh, sru };
+enum class Kind { linear, relu, tanh, sru };
 
 // All numbers of a loop over n, the last few as part of a vector.
 template <class T, class F>
@@ -37,29 +38,29 @@ inline Vec<T> turned(Vec<T> v) {
 }
 
 // a h of numbers, or of (re, im) pairs; sign is ∓1 in the lanes of the parts, and the other way round for conj(a) h.
-template <class T, bool COMPLEX>
+template <class T, bool IS_COMPLEX>
 inline Vec<T> product(Vec<T> a, Vec<T> h, Vec<T> sign) {
-    if constexpr (!COMPLEX) return a * h;
+    if constexpr (!IS_COMPLEX) return a * h;
     Lanes<T> second;
     for (int i = 0; i < Simd<T>::N; ++i) second[i] = -(i & 1);
     const Vec<T> other = turned<T>(a), re = second ? other : a, im = second ? a : other;
     return re * h + im * (sign * turned<T>(h));
 }
 
-template <class T, Unit KIND>
+template <class T, Kind KIND>
 inline Vec<T> activated(Vec<T> v) {
-    if constexpr (KIND == Unit::relu) return relu<T>(v);
-    if constexpr (KIND == Unit::tanh) return tanh(v);
+    if constexpr (KIND == Kind::relu) return relu<T>(v);
+    if constexpr (KIND == Kind::tanh) return tanh(v);
     return v;
 }
 
 // One part of one row at one step; before is null where the state is 0.
-template <class T, bool COMPLEX, Unit KIND>
+template <class T, bool IS_COMPLEX, Kind KIND>
 inline void advance_part(const T* a, const T* b, const T* before, T* after, int64_t n, Vec<T> sign) {
     if (!before)
         return in_vectors<T>(n, [&](int64_t i, int m) { store_part(after + i, activated<T, KIND>(load_part(b + i, m)), m); });
     in_vectors<T>(n, [&](int64_t i, int m) {
-        Vec<T> h = product<T, COMPLEX>(load_part(a + i, m), load_part(before + i, m), sign) + load_part(b + i, m);
+        Vec<T> h = product<T, IS_COMPLEX>(load_part(a + i, m), load_part(before + i, m), sign) + load_part(b + i, m);
         store_part(after + i, activated<T, KIND>(h), m);
     });
 }
@@ -77,9 +78,9 @@ inline void advance_sru(const T* v, const T* b, const T* skip, const T* before, 
     });
 }
 
-template <class T, bool COMPLEX, Unit KIND>
-void run_recurrence(const Recurrence& r) {
-    constexpr int64_t WIDE = COMPLEX ? 2 : 1;
+template <class T, bool IS_COMPLEX, Kind KIND>
+void run(const Recurrence& r) {
+    constexpr int64_t WIDE = IS_COMPLEX ? 2 : 1;
     const int64_t parts = parts_of_row(r), F = r.features, step = r.batch * F;
     const T *a = static_cast<const T*>(r.a), *b = static_cast<const T*>(r.b), *skip = static_cast<const T*>(r.skip);
     const T* first = static_cast<const T*>(r.first);
@@ -99,31 +100,32 @@ void run_recurrence(const Recurrence& r) {
                 if ((r.late && !s) || (before && r.resets && r.resets[at * r.batch + row])) before = nullptr;
                 const T* b_part = b + (t * r.b_step + row * r.b_row + column) * WIDE;
                 T* after = state + (t * step + own) * WIDE;
-                if constexpr (KIND == Unit::sru) {
+                if constexpr (KIND == Kind::sru) {
                     const T* s_part = skip + t * r.skip_step + row * r.skip_row + column;
                     advance_sru(a + column, b_part, s_part, before, after, output + t * step + own, F, n);
                 } else {
                     const T* a_part = before ? a + (at * r.a_step + row * r.a_row + column) * WIDE : nullptr;
-                    advance_part<T, COMPLEX, KIND>(a_part, b_part, before, after, n * WIDE, sign);
+                    advance_part<T, IS_COMPLEX, KIND>(a_part, b_part, before, after, n * WIDE, sign);
                 }
             }
         }
     }
 }
 
+}  // namespace elementwise
 }  // namespace ISA
 
 #define JOINED(isa, word) isa##word
 #define LINEAR_TABLE(isa) JOINED(isa, _linear)
+#define REAL(kind) ISA::elementwise::run<float, false, ISA::elementwise::Kind::kind>, \
+                   ISA::elementwise::run<double, false, ISA::elementwise::Kind::kind>
+#define COMPLEX(kind) ISA::elementwise::run<float, true, ISA::elementwise::Kind::kind>, \
+                      ISA::elementwise::run<double, true, ISA::elementwise::Kind::kind>
 const LinearEngine LINEAR_TABLE(ISA) = {{
-    {ISA::run_recurrence<float, false, ISA::Unit::linear>, ISA::run_recurrence<double, false, ISA::Unit::linear>,
-     ISA::run_recurrence<float, true, ISA::Unit::linear>, ISA::run_recurrence<double, true, ISA::Unit::linear>},
-    {ISA::run_recurrence<float, false, ISA::Unit::relu>, ISA::run_recurrence<double, false, ISA::Unit::relu>, nullptr,
-     nullptr},
-    {ISA::run_recurrence<float, false, ISA::Unit::tanh>, ISA::run_recurrence<double, false, ISA::Unit::tanh>, nullptr,
-     nullptr},
-    {ISA::run_recurrence<float, false, ISA::Unit::sru>, ISA::run_recurrence<double, false, ISA::Unit::sru>, nullptr,
-     nullptr},
+    {REAL(linear), COMPLEX(linear)},
+    {REAL(relu), nullptr, nullptr},
+    {REAL(tanh), nullptr, nullptr},
+    {REAL(sru), nullptr, nullptr},
 }};
 
 }  // namespace unroll
