@@ -207,18 +207,19 @@ def test_c5_and_c6_are_counted_as_torch_counts() -> None:
         assert row[5:] == ["4.00", "25.0 %"]
 
 
-def multiple(printed: str) -> int:
-    return int(printed.removesuffix("n") or 1)
+def multiple(printed: str, inputs: int, hidden: int) -> int:
+    """What "2n + I" is; n is H."""
+    return value(re.sub(r"(?<=\d)(?=[nI])", "·", printed).replace("n", "H"), inputs, hidden)
 
 
 def test_c7_counts_what_a_trace_holds_per_step() -> None:
-    hidden, T = 17, 5
+    inputs, hidden, T = 2, 17, 5
     printed = {row[0].strip("`"): row[1:] for row in overview_table("stored")}
     for name, (states, carried, signals, computed, together) in printed.items():
-        layer = unroll.trace(Recurrent(CELLS[name].make(2, hidden)), torch.randn(T, 1, 2))["l0"]
+        layer = unroll.trace(Recurrent(CELLS[name].make(inputs, hidden)), torch.randn(T, 1, inputs))["l0"]
         assert (list(layer.states), list(layer.signals)) == (states.split(", "), signals.split(", "))
-        held = [sum(v.numel() for v in part.values()) / (T * hidden) for part in (layer.states, layer.signals)]
-        assert [multiple(carried), multiple(computed), multiple(together)] == [*held, sum(held)]
+        held = [sum(v.numel() for v in part.values()) / T for part in (layer.states, layer.signals)]
+        assert [multiple(n, inputs, hidden) for n in (carried, computed, together)] == [*held, sum(held)]
     assert (printed["lstm"][1], printed["gru"][1]) == ("2n", "n")
     assert (printed["lstm"][4], printed["gru"][4]) == ("6n", "4n")
 
@@ -262,8 +263,9 @@ def test_the_pictures_of_a_page_name_every_signal_and_state(family: str) -> None
     signals, states, _ = shown(family)
     found = [labels(path) for path in linked_pictures(family)]
     assert {f"{name}t" for name in signals | states} <= set().union(*found)
+    before = {"ht−1"} if "h" in states else {f"{name}t−1" for name in states}
     for each in found:
-        assert {"xt", "ht−1", "ht"} <= each
+        assert {"xt", "ht", *before} <= each
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)

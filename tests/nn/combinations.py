@@ -65,6 +65,16 @@ def combination(number: int, **fixed: Any) -> Combination:
     return Combination(number, kind, sizes, inside, around, T, B, lengths, draw.random() < 0.5, draw.random() < 0.6)
 
 
+def plain(kind: str) -> bool:
+    """Whether a cell of ``kind`` has none of the gated cells' options."""
+    return any(name not in LAYERS and not gated(name) for name in kind.split("+"))
+
+
+def gated(name: str) -> bool:
+    make: Any = un.CELLS[name].make
+    return issubclass(make.func if isinstance(make, partial) else make, GatedCell)
+
+
 def _some(draw: random.Random, offered: dict[str, Any], share: float = 0.3) -> dict[str, Any]:
     return {name: value for name, value in offered.items() if draw.random() < share}
 
@@ -82,8 +92,9 @@ def _around(draw: random.Random, kind: str, sizes: tuple[int, ...], num_layers: 
         offered["dropout"] = 0.3
     if len(set(sizes)) == 1:
         offered["connection"] = draw.choice(["residual", "highway"])
-    if "indrnn" in kind:
-        offered["weight_dropout"] = {"weight": 0.3, "u": 0.3} if kind == "indrnn" else 0.0
+    if plain(kind):
+        own = {"weight": 0.3, "u": 0.3} if kind == "indrnn" else {"weight": 0.3}
+        offered["weight_dropout"] = own if "+" not in kind else 0.0
     return _some(draw, offered, 0.35)
 
 
@@ -96,7 +107,7 @@ def _inside(draw: random.Random, kind: str, sizes: tuple[int, ...]) -> dict[str,
         "zoneout": draw.choice([0.3, (0.4, 0.1), (0.0, 0.5)]),
         "clip": draw.choice([0.3, 2.0]),
     }
-    if min(sizes) > 1 and "indrnn" not in kind:
+    if min(sizes) > 1 and not plain(kind):
         offered["proj_size"] = draw.choice([1, 3])
     family = "" if "+" in kind else kind.lower().split("_")[0]
     if family == "lstm":
@@ -114,7 +125,7 @@ def _inside(draw: random.Random, kind: str, sizes: tuple[int, ...]) -> dict[str,
         offered |= {"reset": "before", "update": "write"} if kind == "GRU" else {}
     if kind in ("RNN", "rnn"):
         offered["nonlinearity"] = draw.choice(ACTIVATIONS)
-    chosen = {} if kind == "indrnn" else _some(draw, offered)
+    chosen = {} if plain(kind) and "+" not in kind else _some(draw, offered)
     if chosen.get("bias") is False:
         chosen.pop("forget_bias", None)
     return chosen
@@ -142,9 +153,8 @@ def _cells(c: Combination) -> list[un.Cell]:
     cells: list[un.Cell] = []
     for name, size in zip(names, c.sizes):
         make: Any = un.CELLS[name].make
-        gated = issubclass(make.func if isinstance(make, partial) else make, GatedCell)
         width = factor * cells[-1].output_size if cells else INPUTS
-        cells.append(make(width, size, **(c.inside if gated else {})))
+        cells.append(make(width, size, **(c.inside if gated(name) else {})))
     return cells
 
 

@@ -295,11 +295,17 @@ def test_trace_holds_the_states_and_outputs_of_the_layer(kind: str, bidirectiona
     traced = trace(layer, x, None, lengths)
     names = ["l0", "l1"] if not bidirectional else ["l0", "l0_reverse", "l1", "l1_reverse"]
     assert list(traced.layers) == names
-    top = [traced[n].states["h"] for n in names if n.startswith("l1")]
     valid = traced["l1"].mask
     assert valid.tolist() == [[t < n for t in range(6)] for n in lengths]
-    output = traced.output[0].detach().transpose(0, 1)
-    assert torch.allclose(torch.cat(top, -1)[valid], output[valid], atol=1e-12)
+    _, final = call(layer, x, layer.initial_state(3, dtype=torch.float64), lengths)
+    for name, state in zip(names, final, strict=True):
+        for row, last in enumerate((0, 0) if name.endswith("reverse") else (5, 1)):
+            for leaf_name, leaf in zip(state._fields, state):
+                assert torch.allclose(traced[name].states[leaf_name][row, last], leaf[row].detach(), atol=1e-12)
+    top = [traced[n].states["h"] for n in names if n.startswith("l1") and "h" in traced[n].states]
+    if top:
+        output = traced.output[0].detach().transpose(0, 1)
+        assert torch.allclose(torch.cat(top, -1)[valid], output[valid], atol=1e-12)
     for layer_trace in traced.layers.values():
         for value in (*layer_trace.signals.values(), *layer_trace.states.values()):
             assert value.shape[:2] == (3, 6)

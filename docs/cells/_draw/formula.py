@@ -108,18 +108,24 @@ def total(entry: CellEntry) -> Formula:
 
 
 class Numbers(NamedTuple):
-    """Numbers per unit and step: what is carried to the next step, and what the step computes on its way."""
+    """Numbers per step: what is carried to the next step, and what the step computes on its way."""
 
-    state: dict[str, int]
-    signals: dict[str, int]
+    state: dict[str, Dimension]
+    signals: dict[str, Dimension]
 
 
-def numbers(entry: CellEntry, inputs: int = 3, hidden: int = 8) -> Numbers:
-    """What one step of a cell leaves, in multiples of H."""
+def numbers(entry: CellEntry) -> Numbers:
+    """What one step of a cell leaves, as multiples of I and H."""
+    sized = [_left_by(entry, *size) for size in _SIZES[:3]]
+    state, signals = (
+        {name: _solved(*(own[part][name] for own in sized)) for name in sized[0][part]} for part in (0, 1)
+    )
+    return Numbers(state, signals)
+
+
+def _left_by(entry: CellEntry, inputs: int, hidden: int) -> tuple[dict[str, int], dict[str, int]]:
     cell = entry.make(inputs, hidden)
     with torch.no_grad():
         step = cell.step(torch.zeros(1, inputs), cell.initial_state(1))
-    return Numbers(
-        {name: leaf.numel() // hidden for name, leaf in zip(step.state._fields, step.state)},
-        {name: signal.numel() // hidden for name, signal in step.signals.items()},
-    )
+    state = {name: leaf.numel() for name, leaf in zip(step.state._fields, step.state)}
+    return state, {name: signal.numel() for name, signal in step.signals.items()}

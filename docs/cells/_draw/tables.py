@@ -10,7 +10,7 @@ from unroll.nn import CELLS, CellEntry, LSTMCell
 PAGE_SIZES = ((3, 4), (3, 64))
 SIZES = ((3, 4), (1, 50), (10, 20), (64, 64), (300, 512))
 """(I, H). The first three are those of the guides' exercises X1, X9 and X6."""
-HEADS = ("rnn", "lstm", "gru", "mgu", "janet", "indrnn")
+HEADS = ("rnn", "lstm", "gru", "mgu", "janet", "indrnn", "sru", "qrnn")
 """One cell of every family, for what all of the family share."""
 
 
@@ -58,12 +58,12 @@ def claims() -> str:
 
 
 def stored() -> str:
-    """C7: numbers per time step, as multiples of n = H."""
+    """C7: numbers per time step, as multiples of n = H, and of I where an input is kept."""
     rows = []
     for name in HEADS:
         state, signals = formula.numbers(CELLS[name])
-        carried, computed = sum(state.values()), sum(signals.values())
-        together = _multiple(carried + computed)
+        carried, computed = state.values(), signals.values()
+        together = _multiple([*carried, *computed])
         rows.append([f"`{name}`", _names(state), _multiple(carried), _names(signals), _multiple(computed), together])
     return _table("llrlrr", ["cell", "state", "numbers", "signals", "numbers", "together"], rows)
 
@@ -76,12 +76,15 @@ def _size(cell: object) -> int:
     return sum(p.numel() for p in cell.parameters())  # type: ignore[attr-defined]
 
 
-def _names(values: dict[str, int]) -> str:
+def _names(values: Iterable[str]) -> str:
     return ", ".join(values)
 
 
-def _multiple(n: int) -> str:
-    return "n" if n == 1 else f"{n}n"
+def _multiple(parts: Iterable[formula.Dimension]) -> str:
+    """``"2n + I"``."""
+    parts = list(parts)
+    counts = ((sum(part.hidden for part in parts), "n"), (sum(part.inputs for part in parts), "I"))
+    return " + ".join(name if count == 1 else f"{count}{name}" for count, name in counts if count)
 
 
 def _range(values: Iterable[float]) -> str:

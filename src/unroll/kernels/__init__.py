@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from unroll.errors import ConfigError, did_you_mean
-from unroll.kernels import cpu, fused_layer, graph_op, onnx_op, reference, scan, torch_op, transforms
+from unroll.kernels import cpu, fused_layer, graph_op, onnx_op, reference, scan, sequence, torch_op, transforms
 from unroll.kernels.noise import QUIET, StepNoise
 from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
 from unroll.kernels.program import Program
@@ -101,23 +101,13 @@ def stacked(stack: Fusable, first: Recurrence, x: Tensor, T: int, batch: int) ->
 
 
 def _program(cell: Recurrence, x: Tensor, shape: Sequence[int], noise: StepNoise | None = None) -> Program | None:
-    """What our engine is to run of ``cell`` over ``x``, of ``shape`` (T, batch, …); None where another backend runs it.
-
-    Raises:
-        ConfigError: ``use("cpu")`` is in force and the engine does not run it.
-    """
+    """What our engine is to run of ``cell`` over ``x``, of ``shape`` (T, batch, …); None where another backend runs it."""
     forced = backend()
     if forced not in ("auto", "cpu") or torch.compiler.is_compiling():
         return None
     program = None if transforms.needs_reference() else cell.program(noise is not None)
     if program is not None and (forced == "cpu" or cpu.pays(program, *shape[:2])) and cpu.takes(program, x):
         return program
-    if forced == "cpu" and x.numel():
-        raise ConfigError(
-            f"the CPU engine does not run {type(cell).__name__} as it is set up, or not here",
-            expected=f"one of {', '.join(cpu.KINDS)} in float32 or float64 on a CPU, outside of torch.func",
-            fix="Use the backend 'auto' for it",
-        )
     return None
 
 
@@ -153,7 +143,7 @@ def fused(cell: Fusable) -> Operator | None:
         return None
     transformed = transforms.needs_reference()
     operator = None if transformed else cell.operator()
-    if operator is None and forced in ("torch", "cpu"):
+    if operator is None and forced == "torch":
         raise _no_operator(cell, "a vmap or forward-mode derivative of " if transformed else "")
     return operator
 
@@ -191,12 +181,23 @@ def run(
     """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``."""
     how: dict[str, Any] = {"lengths": lengths, "reverse": reverse}
     captured = torch.compiler.is_compiling()
+    if noise is None and backend() in ("auto", "cpu"):
+        whole = sequence.run(cell, x, state, **how, always=captured or backend() == "cpu")
+        if whole is not None:
+            note("sequence")
+            return whole
     program = _program(cell, x, x.shape, noise)
     if program is not None:
         note("cpu")
         output, final = cpu.run(program, x, tuple(state), **how, noise=noise)
         return output, type(state)(*final)
-    operator = None if noise is not None or backend() == "cpu" else fused(cell)
+    if backend() == "cpu" and x.numel() and not captured:
+        raise ConfigError(
+            f"the CPU engine does not run {type(cell).__name__} as it is set up, or not here",
+            expected=f"one of {', '.join(cpu.KINDS)} in float32 or float64 on a CPU, outside of torch.func",
+            fix="Use the backend 'auto' for it",
+        )
+    operator = None if noise is not None else fused(cell)
     _check_noise(cell, noise)
     if x.shape[0] == 0:
         return reference.run(cell, x, state, **how, noise=noise)

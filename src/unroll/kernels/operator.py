@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
@@ -29,12 +29,16 @@ class Fusable(Protocol):
 
 
 class Recurrence(Fusable, Protocol):
-    """What every backend runs: one step, and what equals it: an operator of torch's, a program of our engine."""
+    """What every backend runs: one step, and what equals it: an operator, a program of our engine, a whole sequence."""
 
     @property
     def step(self) -> Callable[..., StepLike]: ...
 
     def program(self, noisy: bool = False) -> Any: ...
+
+    def sequence(self, x: Tensor, state: Any, resets: Tensor | None) -> tuple[Tensor, Any] | None: ...
+
+    def parameters(self) -> Iterator[Tensor]: ...
 
 
 class StepLike(Protocol):

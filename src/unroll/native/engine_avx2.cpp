@@ -6,3 +6,4 @@
 #define ISA avx2
 #define NAME avx2_engine
 #include "engine_impl.h"
+#include "linear_impl.h"

@@ -6,3 +6,4 @@
 #define ISA avx512
 #define NAME avx512_engine
 #include "engine_impl.h"
+#include "linear_impl.h"

@@ -7,3 +7,4 @@
 #define ISA portable
 #define NAME portable_engine
 #include "engine_impl.h"
+#include "linear_impl.h"

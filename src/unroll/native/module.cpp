@@ -2,6 +2,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "bind_linear.h"
 #include "cpu.h"
 
 namespace nb = nanobind;
@@ -19,5 +20,6 @@ NB_MODULE(_native, m) {
     m.def("compiler", &unroll::compiler, "The compiler that built this module.");
 #ifdef UNROLL_ENGINE
     unroll::bind_engine(m);
+    bind_linear(m);
 #endif
 }

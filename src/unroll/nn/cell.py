@@ -83,6 +83,26 @@ class Cell(nn.Module):
         operator = None if noisy else self.operator()
         return None if operator is None else of_operator(operator)
 
+    def sequence(self, x: Tensor, state: Any, resets: Tensor | None) -> tuple[Tensor, Any] | None:
+        """All steps at once, where they need not be taken one by one; None: they do.
+
+        Args:
+            x: (T, batch, input_size), T and batch above 0.
+            state: the state before the first step.
+            resets: bool (T, batch), where the state is taken as 0 before a step; or None.
+
+        Returns:
+            output (T, batch, output_size), and the state after every step, each leaf (T, batch, …).
+        """
+        return None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("operator", "program", "sequence"):
+            if "step" in cls.__dict__ and name not in cls.__dict__:
+                # A new equation: what an ancestor says of its own no longer holds.
+                setattr(cls, name, Cell.__dict__[name])
+
     @property
     def draws(self) -> bool:
         """Whether a training step takes noise."""

@@ -59,6 +59,7 @@ _PREFIXES: tuple[tuple[str, Look], ...] = (
     ("mamba", STATE_SPACE), ("rwkv", STATE_SPACE), ("s4", STATE_SPACE), ("s5", STATE_SPACE),
     ("lru", STATE_SPACE), ("ssm", STATE_SPACE), ("linear", STATE_SPACE), ("retnet", STATE_SPACE),
     ("rglru", STATE_SPACE), ("hgrn", STATE_SPACE), ("gla", STATE_SPACE), ("delta", STATE_SPACE),
+    ("sru", STATE_SPACE), ("qrnn", STATE_SPACE),
     ("ltc", CONTINUOUS), ("cfc", CONTINUOUS), ("ode", CONTINUOUS), ("liquid", CONTINUOUS),
     ("ctrnn", CONTINUOUS), ("continuous", CONTINUOUS),
 )  # fmt: skip

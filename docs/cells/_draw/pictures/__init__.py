@@ -1,7 +1,7 @@
 """The pictures, one declaration per file."""
 
 from _draw.picture import Picture
-from _draw.pictures import gru, indrnn, janet, lstm, lstm_peephole, mgu, overview, rnn, unrolled
+from _draw.pictures import gru, indrnn, janet, lstm, lstm_peephole, mgu, overview, qrnn, rnn, sru, unrolled
 
 PICTURES: dict[str, Picture] = {
     picture.name: picture
@@ -15,6 +15,9 @@ PICTURES: dict[str, Picture] = {
         mgu.picture,
         janet.picture,
         indrnn.picture,
+        sru.picture,
+        qrnn.picture,
+        qrnn.ifo,
         unrolled.picture,
         overview.picture,
     )

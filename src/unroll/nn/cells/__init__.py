@@ -14,7 +14,9 @@ from unroll.nn.cells.indrnn import IndRNNCell, IndRNNState
 from unroll.nn.cells.janet import JANETCell, JANETState
 from unroll.nn.cells.lstm import GREFF, GateRecurrentState, LSTMCell, LSTMState
 from unroll.nn.cells.mgu import MGUCell, MGUState
+from unroll.nn.cells.qrnn import QRNNCell, QRNNState, QRNNWindowState
 from unroll.nn.cells.rnn import RNNCell, RNNState
+from unroll.nn.cells.sru import SRUCell, SRUState
 
 __all__ = [
     "CELLS",
@@ -31,8 +33,13 @@ __all__ = [
     "LSTMState",
     "MGUCell",
     "MGUState",
+    "QRNNCell",
+    "QRNNState",
+    "QRNNWindowState",
     "RNNCell",
     "RNNState",
+    "SRUCell",
+    "SRUState",
     "cell_entry",
 ]
 
@@ -56,6 +63,10 @@ _entries = (
     CellEntry("mgu", "MGU", MGUCell),
     CellEntry("janet", "JANET", JANETCell),
     CellEntry("indrnn", "IndRNN", IndRNNCell),
+    CellEntry("sru", "SRU", partial(SRUCell, projection=True)),
+    CellEntry("qrnn", "QRNN", QRNNCell),
+    CellEntry("qrnn_f", "QRNN f", partial(QRNNCell, pooling="f", window=1)),
+    CellEntry("qrnn_ifo", "QRNN ifo", partial(QRNNCell, pooling="ifo")),
 )
 
 CELLS: dict[str, CellEntry] = {entry.name: entry for entry in _entries}

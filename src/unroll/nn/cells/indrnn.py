@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unroll.errors import ConfigError, did_you_mean
+from unroll.kernels import elementwise
 from unroll.nn.cell import Cell, Step
 
 
@@ -27,6 +29,10 @@ class IndRNNCell(Cell):
         input_size: width of x_t.
         hidden_size: width of h_t.
         bias: whether b exists.
+        nonlinearity: ``"relu"``, or ``"tanh"``, which bounds the state.
+
+    Raises:
+        ConfigError: the nonlinearity is another.
 
     Signals: ``a`` (batch, hidden), the pre-activation.
 
@@ -38,9 +44,22 @@ class IndRNNCell(Cell):
     bias: Tensor | None
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        nonlinearity: str = "relu",
     ) -> None:
         super().__init__()
+        if nonlinearity not in elementwise.NONLINEARITIES:
+            raise ConfigError(
+                f"nonlinearity '{nonlinearity}'.{did_you_mean(nonlinearity, elementwise.NONLINEARITIES)}",
+                expected=f"one of {', '.join(elementwise.NONLINEARITIES)}",
+            )
+        self.nonlinearity = nonlinearity
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
         make = {"device": device, "dtype": dtype}
         self.weight = nn.Parameter(torch.empty(hidden_size, input_size, **make))
@@ -63,8 +82,16 @@ class IndRNNCell(Cell):
 
     def step(self, x: Tensor, state: IndRNNState) -> Step:
         a = F.linear(x, self.weight, self.bias) + self.u * state.h
-        h = a.relu()
+        h = a.relu() if self.nonlinearity == "relu" else a.tanh()
         return Step(h, IndRNNState(h), {"a": a})
 
+    def sequence(self, x: Tensor, state: IndRNNState, resets: Tensor | None) -> tuple[Tensor, IndRNNState]:
+        w = F.linear(x, self.weight, self.bias)
+        h = elementwise.indrnn(w, self.u, state.h, resets=resets, nonlinearity=self.nonlinearity)
+        return h, IndRNNState(h)
+
     def extra_repr(self) -> str:
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias is not None else ", bias=False")
+        bias = "" if self.bias is not None else ", bias=False"
+        return f"{self.input_size}, {self.hidden_size}{bias}" + (
+            "" if self.nonlinearity == "relu" else f", nonlinearity={self.nonlinearity}"
+        )
