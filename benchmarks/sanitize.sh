@@ -24,7 +24,7 @@ esac
 
 # The C++ library goes first too: the sanitizer looks for its functions once, before Python loads anything.
 # One test limits the memory that sanitizers live on.
-[ $# -gt 0 ] || set -- tests/nn/test_cpu_engine*.py tests/nn/test_cpu_activation.py tests/nn/test_linear_recurrence.py tests/nn/test_elementwise.py
+[ $# -gt 0 ] || set -- tests/nn/test_cpu_engine*.py tests/nn/test_cpu_activation.py tests/nn/test_linear_recurrence*.py tests/nn/test_elementwise.py
 LD_PRELOAD="$asan $(library libstdc++.so.6)" \
     ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 UNROLL_ACTIVATION_STRIDE=9973 \
     exec "$python" - "$module" -p no:cacheprovider -k "not system_gives_no_thread" "$@" <<'PROGRAM'
