@@ -101,7 +101,7 @@ def stacked(stack: Fusable, first: Recurrence, x: Tensor, T: int, batch: int) ->
 
 
 def _program(cell: Recurrence, x: Tensor, shape: Sequence[int], noise: StepNoise | None = None) -> Program | None:
-    """What our engine is to run of ``cell`` over ``x``, of ``shape`` (T, batch, …); None where another backend runs it."""
+    """What our engine is to run of ``cell`` over ``x``, of ``shape`` (T, batch, …); None where another runs it."""
     forced = backend()
     if forced not in ("auto", "cpu") or torch.compiler.is_compiling():
         return None
