@@ -18,13 +18,16 @@ from torch import Tensor
 
 from unroll.errors import ConfigError, did_you_mean
 from unroll.kernels import cpu, fused_layer, graph_op, onnx_op, reference, scan, sequence, torch_op, transforms
+from unroll.kernels.cpu.stream import Steps
 from unroll.kernels.noise import QUIET, StepNoise
 from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
 from unroll.kernels.program import Program
-from unroll.kernels.recording import note, recording
+from unroll.kernels.recording import heard, note, recording
 
 BACKENDS = ("auto", "torch", "cpu", "reference")
 _forced: ContextVar[str | None] = ContextVar("unroll_backend", default=None)
+forced = _forced.get
+"""What the innermost ``use`` says, or None; ``backend`` for a stream's step, where a microsecond counts."""
 
 __all__ = [
     "BACKENDS",
@@ -36,9 +39,12 @@ __all__ = [
     "State",
     "StepLike",
     "StepNoise",
+    "Steps",
     "backend",
+    "forced",
     "fused",
     "fused_step",
+    "heard",
     "map_state",
     "note",
     "recording",
@@ -49,6 +55,7 @@ __all__ = [
     "stacked",
     "step",
     "step_by_hand",
+    "steps",
     "torch_op",
     "use",
 ]
@@ -90,23 +97,31 @@ def _known(name: str, told: str) -> str:
     return name
 
 
-def stacked(stack: Fusable, first: Recurrence, x: Tensor, T: int, batch: int) -> Operator | None:
-    """``fused`` for a whole stack in one call; None where its layers are to run one by one.
+def stacked(stack: Fusable, x: Tensor, T: int, batch: int) -> Operator | None:
+    """``fused`` for a whole stack in one call; None where its layers are to run one by one, each by our engine.
 
-    ``first`` is the cell of the first layer, ``x`` holds the numbers of ``T`` steps of ``batch`` rows in any layout.
+    ``x`` holds the numbers of ``T`` steps of ``batch`` rows in any layout.
     """
-    if backend() == "cpu" or _program(first, x, (T, batch)) is not None:
+    name = backend()
+    if name == "cpu":
         return None
-    return fused(stack)
+    operator = fused(stack)
+    if operator is None or name != "auto" or not x.is_cpu or not cpu.present():
+        return operator
+    return None if cpu.pays(operator.name, operator.weights[1], T, batch) else operator
 
 
 def _program(cell: Recurrence, x: Tensor, shape: Sequence[int], noise: StepNoise | None = None) -> Program | None:
     """What our engine is to run of ``cell`` over ``x``, of ``shape`` (T, batch, …); None where another runs it."""
-    forced = backend()
-    if forced not in ("auto", "cpu") or torch.compiler.is_compiling():
+    name = backend()
+    if name not in ("auto", "cpu") or torch.compiler.is_compiling():
         return None
     program = None if transforms.needs_reference() else cell.program(noise is not None)
-    if program is not None and (forced == "cpu" or cpu.pays(program, *shape[:2])) and cpu.takes(program, x):
+    if (
+        program is not None
+        and (name == "cpu" or cpu.pays(program.kind, program.weights["weight_hh"], *shape[:2]))
+        and cpu.takes(program, x)
+    ):
         return program
     return None
 
@@ -132,18 +147,31 @@ def run_both(
     return output, [type(state)(*final) for state, final in zip(states, finals)]
 
 
+def steps(cells: Sequence[Recurrence], states: Sequence[Any], width: int) -> Steps | None:
+    """A stack that our engine advances a step at a time from ``states``; None where it cannot run one of the cells."""
+    if backend() not in ("auto", "cpu") or transforms.needs_reference():
+        return None
+    programs = []
+    for cell, state in zip(cells, states):
+        program = cell.program()
+        if program is None or not all(cpu.takes(program, leaf) for leaf in state):
+            return None
+        programs.append(program)
+    return Steps(programs, [tuple(state) for state in states], width)
+
+
 def fused(cell: Fusable) -> Operator | None:
     """The torch operator to run ``cell`` with, or None for the step loop.
 
     Raises:
         ConfigError: ``use("torch")`` is in force and there is none.
     """
-    forced = backend()
-    if forced == "reference":
+    name = backend()
+    if name == "reference":
         return None
     transformed = transforms.needs_reference()
     operator = None if transformed else cell.operator()
-    if operator is None and forced == "torch":
+    if operator is None and name == "torch":
         raise _no_operator(cell, "a vmap or forward-mode derivative of " if transformed else "")
     return operator
 
@@ -181,16 +209,16 @@ def run(
     """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``."""
     how: dict[str, Any] = {"lengths": lengths, "reverse": reverse}
     captured = torch.compiler.is_compiling()
-    if noise is None and backend() in ("auto", "cpu"):
-        whole = sequence.run(cell, x, state, **how, always=captured or backend() == "cpu")
-        if whole is not None:
-            note("sequence")
-            return whole
     program = _program(cell, x, x.shape, noise)
     if program is not None:
         note("cpu")
         output, final = cpu.run(program, x, tuple(state), **how, noise=noise)
         return output, type(state)(*final)
+    if noise is None and backend() in ("auto", "cpu"):
+        whole = sequence.run(cell, x, state, **how, always=captured or backend() == "cpu")
+        if whole is not None:
+            note("sequence")
+            return whole
     if backend() == "cpu" and x.numel() and not captured:
         raise ConfigError(
             f"the CPU engine does not run {type(cell).__name__} as it is set up, or not here",

@@ -187,7 +187,7 @@ class Classic(Recurrent):
         operator = None
         if lengths is None and noise is None and not torch.compiler.is_compiling() and x.numel():
             whole = self._operator_name is not None
-            operator = kernels.stacked(self, self.cell_at(0), x, *x.shape[:2]) if whole else None
+            operator = kernels.stacked(self, x, *x.shape[:2]) if whole else None
         if operator is None:
             output, final = super()._run(x, self.cell_states(state), lengths, noise)
             return output, states.stacked(final) if self._state_widths is not None else tuple(final)
@@ -214,7 +214,7 @@ class Classic(Recurrent):
         state = self.given_state(hx, data, int(batch_sizes[0]), batched=True)
         whole = self._operator_name is not None and noise is None and not self.drawing
         shape = len(batch_sizes), int(batch_sizes[0])
-        operator = kernels.stacked(self, self.cell_at(0), data, *shape) if whole else None
+        operator = kernels.stacked(self, data, *shape) if whole else None
         if operator is None:
             output, final = packed.run_padded(self, sequence, state, noise)
         else:
