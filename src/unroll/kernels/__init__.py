@@ -97,10 +97,10 @@ def _known(name: str, told: str) -> str:
     return name
 
 
-def stacked(stack: Fusable, x: Tensor, T: int, batch: int) -> Operator | None:
+def stacked(stack: Fusable, x: Tensor, shape: Sequence[int]) -> Operator | None:
     """``fused`` for a whole stack in one call; None where its layers are to run one by one, each by our engine.
 
-    ``x`` holds the numbers of ``T`` steps of ``batch`` rows in any layout.
+    ``x`` holds the numbers of ``shape`` (T, batch, …) in any layout.
     """
     name = backend()
     if name == "cpu":
@@ -108,19 +108,19 @@ def stacked(stack: Fusable, x: Tensor, T: int, batch: int) -> Operator | None:
     operator = fused(stack)
     if operator is None or name != "auto" or not x.is_cpu or not cpu.present():
         return operator
-    return None if cpu.pays(operator.name, operator.weights[1], T, batch) else operator
+    return None if cpu.pays(operator.name, operator.weights[1], *shape[:2]) else operator
 
 
-def _program(cell: Recurrence, x: Tensor, shape: Sequence[int], noise: StepNoise | None = None) -> Program | None:
-    """What our engine is to run of ``cell`` over ``x``, of ``shape`` (T, batch, …); None where another runs it."""
+def _program(cell: Recurrence, x: Tensor, state: State, noise: StepNoise | None = None) -> Program | None:
+    """What our engine is to run of ``cell`` over ``x`` (T, batch, features); None where another runs it."""
     name = backend()
     if name not in ("auto", "cpu") or torch.compiler.is_compiling():
         return None
     program = None if transforms.needs_reference() else cell.program(noise is not None)
     if (
         program is not None
-        and (name == "cpu" or cpu.pays(program.kind, program.weights["weight_hh"], *shape[:2]))
-        and cpu.takes(program, x)
+        and (name == "cpu" or cpu.pays(program.kind, program.weights["weight_hh"], *x.shape[:2]))
+        and cpu.takes(program, x, () if name == "cpu" else state)
     ):
         return program
     return None
@@ -137,7 +137,7 @@ def run_both(
     """The directions of one layer in one call of our engine: outputs side by side, and final states; else None."""
     runs = []
     for direction, (cell, x, state, noise) in enumerate(zip(cells, xs, states, noises)):
-        program = _program(cell, x, x.shape, noise)
+        program = _program(cell, x, tuple(state), noise)
         if program is None:
             return None
         runs.append(cpu.Run(program, x, tuple(state), direction == 1, noise))
@@ -209,7 +209,7 @@ def run(
     """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``."""
     how: dict[str, Any] = {"lengths": lengths, "reverse": reverse}
     captured = torch.compiler.is_compiling()
-    program = _program(cell, x, x.shape, noise)
+    program = _program(cell, x, tuple(state), noise)
     if program is not None:
         note("cpu")
         output, final = cpu.run(program, x, tuple(state), **how, noise=noise)

@@ -47,6 +47,8 @@ class Run(NamedTuple):
 
 def pays(kind: str, weight_hh: Tensor, steps: int, batch: int) -> bool:
     """Whether the engine is faster than what else would run this kind; see ``rule``."""
+    if not steps * batch:
+        return False
     rows, read = weight_hh.shape
     if kind in rule.OF_TORCH and rows != KINDS[kind].gates * read:
         return True  # a projection, which torch computes step by step
@@ -54,12 +56,12 @@ def pays(kind: str, weight_hh: Tensor, steps: int, batch: int) -> bool:
     return rule.pays(kind, weight_hh.dtype, read, steps, batch, training)
 
 
-def takes(program: Program, x: Tensor) -> bool:
-    """Whether the engine computes this program for ``x`` (T, batch, features)."""
+def takes(program: Program, x: Tensor, state: State = ()) -> bool:
+    """Whether the engine computes this program for ``x`` (T, batch, features) from ``state``."""
     return (
         native() is not None
         and x.dtype in (torch.float32, torch.float64)
-        and all(_in_memory(t) and t.dtype == x.dtype for t in (x, *program.weights.values()))
+        and all(_in_memory(t) and t.dtype == x.dtype for t in (x, *state, *program.weights.values()))
         and program.weights["weight_hh"].numel() > 0
         and x.numel() > 0
         and not torch.is_autocast_enabled("cpu")
