@@ -97,18 +97,17 @@ def _known(name: str, told: str) -> str:
     return name
 
 
-def stacked(stack: Fusable, x: Tensor, shape: Sequence[int]) -> Operator | None:
-    """``fused`` for a whole stack in one call; None where its layers are to run one by one, each by our engine.
+def stacked(
+    stack: Fusable, kind: str, hidden: int, x: Tensor, shape: Sequence[int], *, projected: bool
+) -> Operator | None:
+    """``fused`` for a whole stack of ``kind`` in one call; None where its layers are to run one by one, by our engine.
 
     ``x`` holds the numbers of ``shape`` (T, batch, …) in any layout.
     """
     name = backend()
-    if name == "cpu":
+    if name == "cpu" or (name == "auto" and cpu.pays(kind, x, hidden, shape, projected=projected)):
         return None
-    operator = fused(stack)
-    if operator is None or name != "auto" or not x.is_cpu or not cpu.present():
-        return operator
-    return None if cpu.pays(operator.name, operator.weights[1], *shape[:2]) else operator
+    return fused(stack)
 
 
 def _program(cell: Recurrence, x: Tensor, state: State, noise: StepNoise | None = None) -> Program | None:
@@ -117,13 +116,12 @@ def _program(cell: Recurrence, x: Tensor, state: State, noise: StepNoise | None 
     if name not in ("auto", "cpu") or torch.compiler.is_compiling():
         return None
     program = None if transforms.needs_reference() else cell.program(noise is not None)
-    if (
-        program is not None
-        and (name == "cpu" or cpu.pays(program.kind, program.weights["weight_hh"], *x.shape[:2]))
-        and cpu.takes(program, x, () if name == "cpu" else state)
-    ):
-        return program
-    return None
+    if program is None:
+        return None
+    if name == "cpu":
+        return program if cpu.takes(program, x) else None
+    hidden = program.weights["weight_hh"].shape[1]
+    return program if cpu.pays(program.kind, x, hidden, x.shape) and cpu.takes(program, x, state) else None
 
 
 def run_both(
@@ -141,9 +139,14 @@ def run_both(
         if program is None:
             return None
         runs.append(cpu.Run(program, x, tuple(state), direction == 1, noise))
+    try:
+        output, finals, _ = cpu.run_all(runs, lengths)
+    except cpu.Misfit:
+        if backend() == "cpu":
+            raise
+        return None  # torch has words of its own for it
     for _ in runs:
         note("cpu")
-    output, finals, _ = cpu.run_all(runs, lengths)
     return output, [type(state)(*final) for state, final in zip(states, finals)]
 
 
@@ -211,9 +214,13 @@ def run(
     captured = torch.compiler.is_compiling()
     program = _program(cell, x, tuple(state), noise)
     if program is not None:
-        note("cpu")
-        output, final = cpu.run(program, x, tuple(state), **how, noise=noise)
-        return output, type(state)(*final)
+        try:
+            output, final = cpu.run(program, x, tuple(state), **how, noise=noise)
+            note("cpu")
+            return output, type(state)(*final)
+        except cpu.Misfit:
+            if backend() == "cpu":
+                raise  # elsewhere torch has words of its own for it
     if noise is None and backend() in ("auto", "cpu"):
         whole = sequence.run(cell, x, state, **how, always=captured or backend() == "cpu")
         if whole is not None:

@@ -35,7 +35,7 @@ def run(
 def _engine(operator: Operator, x: Tensor) -> Any:
     program = of_operator(operator)
     if program is None or not (
-        cpu.pays(program.kind, program.weights["weight_hh"], *x.shape[:2]) and cpu.takes(program, x)
+        cpu.pays(operator.name, x, operator.weights[1].shape[1], x.shape) and cpu.takes(program, x)
     ):
         return partial(fused_layer.run, operator)
     return partial(cpu.run, program)

@@ -30,6 +30,11 @@ def in_force() -> bool:
     return _functorch.maybe_current_level() is not None
 
 
+def stands_for_many(tensor: Tensor) -> bool:
+    """Whether ``tensor`` is one of autograd's batched gradients (``is_grads_batched``), with no memory to read."""
+    return bool(_functorch.is_legacy_batchedtensor(tensor))
+
+
 def is_batched(tensor: Tensor) -> bool:
     """Whether ``tensor`` stands for all members of a ``vmap`` at once, so that its values cannot be read."""
     if torch.compiler.is_compiling():

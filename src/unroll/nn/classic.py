@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import partial
 from operator import attrgetter
 from typing import Any, ClassVar, cast
 
@@ -187,8 +186,7 @@ class Classic(Recurrent):
         noise = self._noise_over(x, noise)
         operator = None
         if lengths is None and noise is None and not torch.compiler.is_compiling() and x.numel():
-            whole = self._operator_name is not None
-            operator = kernels.stacked(self, x, x.shape) if whole else None
+            operator = self._stacked(x, x.shape)
         if operator is None:
             output, final = super()._run(x, self.cell_states(state), lengths, noise)
             return output, states.stacked(final) if self._state_widths is not None else tuple(final)
@@ -201,6 +199,13 @@ class Classic(Recurrent):
                 watcher(Call(self, number, direction, self.cell_at(number, direction), x, own, None))
 
         return stack.run_watched(self, operator, x, state, report)
+
+    def _stacked(self, x: Tensor, shape: Sequence[int]) -> Operator | None:
+        """The stack as one operator of torch's, where that is what runs it."""
+        if self._operator_name is None:
+            return None
+        hidden = cast(GatedCell, self._bare_cells[0]).hidden_size
+        return kernels.stacked(self, self._operator_name, hidden, x, shape, projected=self.proj_size > 0)
 
     def cell_states(self, state: Given) -> Sequence[Any]:
         """One cell state per layer and direction."""
@@ -217,10 +222,9 @@ class Classic(Recurrent):
         shape = len(batch_sizes), int(batch_sizes[0])
         # torch draws the dropout between layers over packed rows, which a run layer by layer does not hold.
         drops = self.training and self.dropout > 0 and self.num_layers > 1
-        choose = (
-            kernels.fused if drops and kernels.backend() == "auto" else partial(kernels.stacked, x=data, shape=shape)
-        )
-        operator = choose(self) if whole else None
+        operator = None
+        if whole:
+            operator = kernels.fused(self) if drops and kernels.backend() == "auto" else self._stacked(data, shape)
         if operator is None:
             output, final = packed.run_padded(self, sequence, state, noise)
         else:

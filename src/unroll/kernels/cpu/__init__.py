@@ -45,22 +45,28 @@ class Run(NamedTuple):
     noise: StepNoise | None = None
 
 
-def pays(kind: str, weight_hh: Tensor, steps: int, batch: int) -> bool:
-    """Whether the engine is faster than what else would run this kind; see ``rule``."""
-    if not steps * batch:
+class Misfit(RuntimeError):
+    """A weight, a state or a mask has another shape, dtype or place than the input asks for."""
+
+
+def pays(kind: str, x: Tensor, hidden: int, shape: Sequence[int], *, projected: bool = False) -> bool:
+    """Whether the engine is there for the numbers of ``x``, and faster than what else would run ``kind``; see ``rule``.
+
+    ``shape`` is (T, batch, …).
+    """
+    if native() is None or not x.is_cpu or x.dtype not in _DTYPES or not shape[0] * shape[1]:
         return False
-    rows, read = weight_hh.shape
-    if kind in rule.OF_TORCH and rows != KINDS[kind].gates * read:
-        return True  # a projection, which torch computes step by step
-    training = torch.is_grad_enabled() and weight_hh.requires_grad
-    return rule.pays(kind, weight_hh.dtype, read, steps, batch, training)
+    if torch.is_autocast_enabled("cpu"):
+        return False
+    # torch computes a projection step by step.
+    return projected or rule.pays(kind, x.dtype, hidden, *shape[:2], training=torch.is_grad_enabled())
 
 
 def takes(program: Program, x: Tensor, state: State = ()) -> bool:
     """Whether the engine computes this program for ``x`` (T, batch, features) from ``state``."""
     return (
         native() is not None
-        and x.dtype in (torch.float32, torch.float64)
+        and x.dtype in _DTYPES
         and all(_in_memory(t) and t.dtype == x.dtype for t in (x, *state, *program.weights.values()))
         and program.weights["weight_hh"].numel() > 0
         and x.numel() > 0
@@ -68,11 +74,6 @@ def takes(program: Program, x: Tensor, state: State = ()) -> bool:
         and not transforms.in_force()
         and _get_current_dispatch_mode() is None
     )
-
-
-def present() -> bool:
-    """Whether the C++ core is built."""
-    return native() is not None
 
 
 def _in_memory(tensor: Tensor) -> bool:
@@ -92,7 +93,7 @@ def run(
     """``fused_layer.run`` by the engine.
 
     Raises:
-        RuntimeError: a weight, a leaf of the state or a mask has another shape, dtype or place than ``x`` asks for.
+        Misfit: a weight, a leaf of the state or a mask has another shape, dtype or place than ``x`` asks for.
     """
     output, (final,), _ = run_all([Run(program, x, state, reverse, noise)], lengths)
     return output, final
@@ -128,6 +129,7 @@ def _masks(noise: StepNoise | None) -> dict[str, Tensor]:
     return {} if noise is None else {**noise.held, **noise.steps}
 
 
+_DTYPES = (torch.float32, torch.float64)
 _ROWS = ("bias_ih", "bias_hh", "gain_ih", "gain_hh")
 _UNITS = ("weight_ci", "weight_cf", "weight_co", "gain_c", "bias_c")
 
@@ -138,7 +140,7 @@ def _check(direction: Direction, one: Run) -> None:
     (rows, P), (T, B, features) = weights["weight_hh"].shape, x.shape
     H = rows // gates
     if rows != gates * H or (P != H and "weight_hr" not in weights):
-        raise RuntimeError(f"Expected weight_hh of {gates} gates of one size, got {(rows, P)}")
+        raise Misfit(f"Expected weight_hh of {gates} gates of one size, got {(rows, P)}")
     for name, weight in weights.items():
         if name in _ROWS:
             _fits(name, weight, (rows,), x)
@@ -154,8 +156,6 @@ def _check(direction: Direction, one: Run) -> None:
 
 def _fits(name: str, tensor: Tensor, shape: tuple[int, ...], x: Tensor) -> None:
     if tensor.shape != shape:
-        raise RuntimeError(f"Expected {name} of shape {shape}, got {tuple(tensor.shape)}")
+        raise Misfit(f"Expected {name} of shape {shape}, got {tuple(tensor.shape)}")
     if tensor.dtype is not x.dtype or not _in_memory(tensor):
-        raise RuntimeError(
-            f"Expected {name} in {x.dtype} on a CPU as the input is, got {tensor.dtype} on {tensor.device}"
-        )
+        raise Misfit(f"Expected {name} in {x.dtype} on a CPU as the input is, got {tensor.dtype} on {tensor.device}")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unroll.kernels import fused_layer, reference
+from unroll.kernels import fused_layer, reference, transforms
 from unroll.kernels.cpu.core import instruction_set, native
 from unroll.kernels.cpu.kinds import Kind, bias_gradients, slot_bias
 from unroll.kernels.noise import StepNoise
@@ -135,7 +135,8 @@ class Layer(torch.autograd.Function):
         kept = [Kept(*saved[len(saved) - 2 * (count - i) :][:2]) for i in range(count)]
         y, tensors = saved[-2 * count - 1], saved[: -2 * count - 1]
         needs = ctx.needs_input_grad[1:]
-        if torch.is_grad_enabled():
+        many = any(grad is not None and transforms.stands_for_many(grad) for grad in (grad_y, *grads))
+        if many or torch.is_grad_enabled() or transforms.in_force():
             return (None, *_differentiably(plan, tensors, needs, (grad_y, *grads)))
         calls, found, begin, at = [], [], 0, 0
         wanted = plan.parts(needs)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import torch
 
-OF_TORCH = ("rnn_tanh", "rnn_relu", "lstm", "gru")
+_OF_TORCH = ("rnn_tanh", "rnn_relu", "lstm", "gru")
 
 
-def pays(kind: str, dtype: torch.dtype, hidden: int, steps: int, batch: int, training: bool) -> bool:
+def pays(kind: str, dtype: torch.dtype, hidden: int, steps: int, batch: int, *, training: bool) -> bool:
     """Whether the engine beats torch's operator, or where torch has none, the loop over steps.
 
     A call of the engine costs some 80 microseconds and the packing of its weights, which a few steps of a few rows do
     not repay. torch takes GRU and RNN apart step by step; its LSTM is oneDNN's, as fast as ours where products are all
     that counts. Its float64 is vectorised and ours is not.
     """
-    if kind not in OF_TORCH:
+    if kind not in _OF_TORCH:
         return True
     if dtype != torch.float32:
         return False
