@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -18,17 +18,21 @@ from torch import Tensor
 
 from unroll.errors import ConfigError, did_you_mean
 from unroll.kernels import cpu, fused_layer, graph_op, onnx_op, reference, scan, sequence, torch_op, transforms
+from unroll.kernels.captured import Captured, of_engine, of_loop
 from unroll.kernels.noise import QUIET, StepNoise
 from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
 from unroll.kernels.program import Program
 from unroll.kernels.recording import note, recording
 
 BACKENDS = ("auto", "torch", "cpu", "reference")
+Keep = Callable[[Captured | None], None]
+"""Is given what each direction held inside; None where the cell's signals are not the engine's."""
 _forced: ContextVar[str | None] = ContextVar("unroll_backend", default=None)
 
 __all__ = [
     "BACKENDS",
     "QUIET",
+    "Captured",
     "Fusable",
     "Operator",
     "Program",
@@ -37,6 +41,7 @@ __all__ = [
     "StepLike",
     "StepNoise",
     "backend",
+    "captured_again",
     "fused",
     "fused_step",
     "map_state",
@@ -100,13 +105,19 @@ def stacked(stack: Fusable, first: Recurrence, x: Tensor, T: int, batch: int) ->
     return fused(stack)
 
 
-def _program(cell: Recurrence, x: Tensor, shape: Sequence[int], noise: StepNoise | None = None) -> Program | None:
-    """What our engine is to run of ``cell`` over ``x``, of ``shape`` (T, batch, …); None where another runs it."""
+def _program(
+    cell: Recurrence, x: Tensor, shape: Sequence[int], noise: StepNoise | None = None, always: bool = False
+) -> Program | None:
+    """What our engine is to run of ``cell`` over ``x``, of ``shape`` (T, batch, …); None where another runs it.
+
+    ``always`` also where torch's operator is the faster.
+    """
     forced = backend()
     if forced not in ("auto", "cpu") or torch.compiler.is_compiling():
         return None
     program = None if transforms.needs_reference() else cell.program(noise is not None)
-    if program is not None and (forced == "cpu" or cpu.pays(program, *shape[:2])) and cpu.takes(program, x):
+    always = always or forced == "cpu"
+    if program is not None and (always or cpu.pays(program, *shape[:2])) and cpu.takes(program, x):
         return program
     return None
 
@@ -118,8 +129,12 @@ def run_both(
     *,
     lengths: Tensor | None,
     noises: Sequence[StepNoise | None],
+    keep: Keep | None = None,
 ) -> tuple[Tensor, list[Any]] | None:
-    """The directions of one layer in one call of our engine: outputs side by side, and final states; else None."""
+    """The directions of one layer in one call of our engine: outputs side by side, and final states; else None.
+
+    ``keep`` is called for each direction.
+    """
     runs = []
     for direction, (cell, x, state, noise) in enumerate(zip(cells, xs, states, noises)):
         program = _program(cell, x, x.shape, noise)
@@ -128,8 +143,23 @@ def run_both(
         runs.append(cpu.Run(program, x, tuple(state), direction == 1, noise))
     for _ in runs:
         note("cpu")
-    output, finals, _ = cpu.run_all(runs, lengths)
-    return output, [type(state)(*final) for state, final in zip(states, finals)]
+    return _by_engine(cells, runs, states, lengths, keep)
+
+
+def _by_engine(
+    cells: Sequence[Recurrence],
+    runs: Sequence[cpu.Run],
+    states: Sequence[Any],
+    lengths: Tensor | None,
+    keep: Keep | None,
+) -> tuple[Tensor, list[Any]]:
+    output, finals, insides = cpu.run_all(runs, lengths, capture=keep is not None)
+    ends = [type(state)(*final) for state, final in zip(states, finals)]
+    if keep is not None:
+        outputs = output.detach().split([end[0].shape[-1] for end in ends], -1)
+        for cell, one, inside, part, state, end in zip(cells, runs, insides, outputs, states, ends):
+            keep(of_engine(cell, inside, part, state, end, lengths, one.reverse))
+    return output, ends
 
 
 def fused(cell: Fusable) -> Operator | None:
@@ -177,8 +207,12 @@ def run(
     lengths: Tensor | None,
     reverse: bool,
     noise: StepNoise | None = None,
+    keep: Keep | None = None,
 ) -> tuple[Tensor, Any]:
-    """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``."""
+    """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``.
+
+    ``keep`` is called where our engine runs it.
+    """
     how: dict[str, Any] = {"lengths": lengths, "reverse": reverse}
     captured = torch.compiler.is_compiling()
     if noise is None and backend() in ("auto", "cpu"):
@@ -189,8 +223,9 @@ def run(
     program = _program(cell, x, x.shape, noise)
     if program is not None:
         note("cpu")
-        output, final = cpu.run(program, x, tuple(state), **how, noise=noise)
-        return output, type(state)(*final)
+        one = cpu.Run(program, x, tuple(state), reverse, noise)
+        output, (final,) = _by_engine([cell], [one], [state], lengths, keep)
+        return output, final
     if backend() == "cpu" and x.numel() and not captured:
         raise ConfigError(
             f"the CPU engine does not run {type(cell).__name__} as it is set up, or not here",
@@ -208,6 +243,21 @@ def run(
         return loop.run(cell, x, state, **how, noise=noise)
     output, final = engine.run(operator, x, tuple(state), **how)
     return output, type(state)(*final)
+
+
+@torch.no_grad()
+def captured_again(
+    cell: Recurrence, x: Tensor, state: Any, *, lengths: Tensor | None, reverse: bool, noise: StepNoise | None
+) -> Captured:
+    """What a layer that ran otherwise held inside: once more by our engine where it takes it, else by the loop."""
+    program = _program(cell, x, x.shape, noise, always=True)
+    found: list[Captured | None] = []
+    if program is not None:
+        one = cpu.Run(program, x, tuple(state), reverse, noise)
+        _by_engine([cell], [one], [state], lengths, found.append)
+    if found and found[0] is not None:
+        return found[0]
+    return of_loop(cell, x, state, lengths=lengths, reverse=reverse, noise=noise)
 
 
 def _engine(operator: Operator | None, x: Tensor) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,7 +18,7 @@ from unroll.kernels.noise import StepNoise
 from unroll.kernels.operator import State
 from unroll.kernels.program import Program
 
-__all__ = ["KINDS", "Kind", "Run", "instruction_set", "kind_of", "native", "pays", "run", "run_all", "takes"]
+__all__ = ["KINDS", "Inside", "Kind", "Run", "instruction_set", "kind_of", "native", "pays", "run", "run_all", "takes"]
 
 _OF_TORCH = ("rnn_tanh", "rnn_relu", "lstm", "gru")
 
@@ -31,6 +31,18 @@ class Run(NamedTuple):
     state: State
     reverse: bool = False
     noise: StepNoise | None = None
+
+
+class Inside(NamedTuple):
+    """What a run held after every step, without a graph.
+
+    Attributes:
+        gates: by the names of ``Kind.signals``, (T, batch, hidden), 0 where a row has ended.
+        cells: c (T, batch, hidden), where there is one; it says nothing where a row has ended.
+    """
+
+    gates: Mapping[str, Tensor]
+    cells: Tensor | None
 
 
 def pays(program: Program, steps: int, batch: int) -> bool:
@@ -82,12 +94,12 @@ def run(
 
 def run_all(
     runs: Sequence[Run], lengths: Tensor | None = None, *, capture: bool = False
-) -> tuple[Tensor, list[State], list[Tensor]]:
+) -> tuple[Tensor, list[State], list[Inside]]:
     """Several directions of one layer in one call.
 
     Returns:
-        outputs side by side (T, batch, features), the final state of each run and, with ``capture``, its gates after
-        every step (T, batch, slots · hidden), in the order of ``Kind.signals``.
+        outputs side by side (T, batch, features), the final state of each run and, with ``capture``, what it held
+        inside.
     """
     directions, tensors = [], []
     for one in runs:
@@ -103,7 +115,8 @@ def run_all(
     for direction in directions:
         finals.append(tuple(rest[: direction.leaves]))
         rest = rest[direction.leaves :]
-    return output, finals, rest
+    kinds, seen = [one.kind for one in directions if capture], iter(rest)
+    return output, finals, [Inside(kind.named(next(seen)), next(seen) if kind.cells else None) for kind in kinds]
 
 
 def _masks(noise: StepNoise | None) -> dict[str, Tensor]:
