@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unroll.errors import ConfigError
 from unroll.inspect.foreign import sequences, watching_torch
-from unroll.kernels import map_state
+from unroll.kernels import Captured, map_state
 from unroll.nn import Call, watching
 
 
@@ -90,7 +90,8 @@ def trace(module: nn.Module, *inputs: Any, **keywords: Any) -> Trace:
 def _settled(call: Call) -> Call:
     """``call`` on copies in the cell's own dtype: what the model does later, in place, cannot reach its replay."""
     if call.captured is not None:
-        return call
+        signals, states = call.captured
+        return call._replace(captured=Captured(signals, {name: leaf.clone() for name, leaf in states.items()}))
     dtype = next((weight.dtype for weight in call.cell.parameters()), call.x.dtype)
 
     def own(value: Tensor) -> Tensor:

@@ -156,7 +156,7 @@ def _by_engine(
     output, finals, insides = cpu.run_all(runs, lengths, capture=keep is not None)
     ends = [type(state)(*final) for state, final in zip(states, finals)]
     if keep is not None:
-        outputs = output.detach().split([end[0].shape[-1] for end in ends], -1)
+        outputs = output.split([end[0].shape[-1] for end in ends], -1)
         for cell, one, inside, part, state, end in zip(cells, runs, insides, outputs, states, ends):
             keep(of_engine(cell, inside, part, state, end, lengths, one.reverse))
     return output, ends

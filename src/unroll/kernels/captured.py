@@ -19,7 +19,8 @@ class Captured(NamedTuple):
 
     Attributes:
         signals: gates and other inner values by name, (T, batch, …); 0 where a row has ended.
-        states: the state after each step by name, (T, batch, …); where a row has ended, what it is there.
+        states: the state after each step by name, (T, batch, …); where a row has ended, what it is there. They may be
+            the layer's own output, which a model may change in place.
     """
 
     signals: Mapping[str, Tensor]
@@ -33,16 +34,15 @@ def of_engine(
     signals = cell.signals_of(inside.gates)
     if signals is None:
         return None
-    leaves = [output] if inside.cells is None else [output, inside.cells]
+    leaves = [output.detach()] if inside.cells is None else [output.detach(), inside.cells]
     names = type(state)._fields
     if lengths is None:
-        # A copy of the output, which a model may change in place; the rest is the engine's own.
-        return Captured(signals, dict(zip(names, [output.detach().clone(), *leaves[1:]])))
+        return Captured(signals, dict(zip(names, leaves)))
     ended = past_end(output.shape[0], lengths)
     blank = {id(gate) for gate in inside.gates.values()}
     signals = {name: value if id(value) in blank else blanked(value, ended) for name, value in signals.items()}
     held = state if reverse else final
-    alone = [torch.where(ended.unsqueeze(-1), h.detach(), leaf.detach()) for leaf, h in zip(leaves, held)]
+    alone = [torch.where(ended.unsqueeze(-1), h.detach(), leaf) for leaf, h in zip(leaves, held)]
     return Captured(signals, dict(zip(names, alone)))
 
 
