@@ -9,6 +9,8 @@ import pytest
 import torch
 from sampling import SEED, WHOLE
 
+from unroll import kernels
+
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
@@ -37,3 +39,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (kept if random.Random(f"{SEED} {item.name}").random() < share else left).append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=left)
+
+
+@pytest.fixture(params=["torch", "auto"])
+def both_backends(request: pytest.FixtureRequest) -> Iterator[None]:
+    """torch's operators, whose bits are compared, and what is chosen by itself."""
+    with kernels.use(request.param):
+        yield

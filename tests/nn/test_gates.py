@@ -162,10 +162,11 @@ def test_gates_are_the_same_with_and_without_gradients(kind: str, lengths: list[
     shape = Shape(7, 3, 2, 5)
     layer = build(kind, shape, F32, num_layers=2, bidirectional=True)
     x = sequence(shape, layer, F32)
-    output, _, trained = layer.with_gates(x, lengths=lengths)
-    assert output.requires_grad
-    with torch.no_grad():
-        _, _, inferred = layer.with_gates(x, lengths=lengths)
+    with kernels.use(where_it_runs("cpu", layer, x)):
+        output, _, trained = layer.with_gates(x, lengths=lengths)
+        assert output.requires_grad
+        with torch.no_grad():
+            _, _, inferred = layer.with_gates(x, lengths=lengths)
     assert_gates(trained, inferred, 0.0)
 
 
@@ -236,7 +237,8 @@ def test_the_engine_hands_out_what_it_computed_and_runs_once(
     monkeypatch.setattr(engine, "native", Counted)
     monkeypatch.setattr(kernels.reference, "run", refuse)
     x = torch.randn(7, 3, 2)
-    layer.with_gates(x, lengths=[5, 0, 7]) if look == "with_gates" else trace(layer, x, lengths=[5, 0, 7])
+    with kernels.use("cpu"):
+        layer.with_gates(x, lengths=[5, 0, 7]) if look == "with_gates" else trace(layer, x, lengths=[5, 0, 7])
     assert calls.count("run") == 2  # two layers, both directions in one call
 
 
@@ -285,8 +287,8 @@ def test_what_a_model_does_to_its_output_in_place_does_not_reach_the_trace() -> 
             output, (h, c) = self.lstm(x)
             return output.zero_() + h.zero_() + c.zero_()
 
-    with torch.no_grad():
-        model, x = Clearing(), torch.randn(7, 3, 2)
+    model, x = Clearing(), torch.randn(7, 3, 2)
+    with torch.no_grad(), kernels.use(where_it_runs("cpu", model.lstm, x)):
         seen, plain = trace(model, x)["lstm.l0"], model.lstm(x)
     assert torch.equal(seen.states["h"].transpose(0, 1), plain[0])
     assert torch.equal(seen.states["c"][:, -1], plain[1][1][0])

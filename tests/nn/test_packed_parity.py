@@ -35,6 +35,8 @@ from unroll import kernels
 from unroll import nn as un
 from unroll.inspect import trace
 
+on_both = pytest.mark.usefixtures("both_backends")
+
 
 def pack(x: Tensor, lengths: Sequence[int], *, batch_first: bool, enforce_sorted: bool) -> PackedSequence:
     return pack_padded_sequence(x, torch.tensor(lengths), batch_first=batch_first, enforce_sorted=enforce_sorted)
@@ -57,6 +59,7 @@ def assert_same_packed_run(theirs: Any, ours: Any, x: Tensor, hx: list[Any], **h
     assert_same(results[1], results[0])
 
 
+@on_both
 @every_layer
 @packed_orders
 @directions
@@ -79,6 +82,7 @@ def test_packed_sequences_are_torchs(
     assert_same_packed_run(theirs, ours, strided(T, B, INPUTS), hx, **how)
 
 
+@on_both
 @every_layer
 @dtypes
 @biases

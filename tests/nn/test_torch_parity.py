@@ -43,6 +43,8 @@ from torch.nn.utils import parametrizations
 from unroll import kernels
 from unroll import nn as un
 
+pytestmark = pytest.mark.usefixtures("both_backends")
+
 
 def torch_parameters(kind: Kind) -> dict[str, Any]:
     """Names and defaults of torch's constructor, in order."""

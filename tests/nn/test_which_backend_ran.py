@@ -110,7 +110,7 @@ def test_a_step_is_heard() -> None:
     for layer, backend, expected in ((plain, "torch", "torch"), (plain, "reference", "reference"),
                                      (other, "auto", "reference")):  # fmt: skip
         with kernels.use(backend), kernels.recording() as heard:
-            layer.stream(B).step(torch.randn(B, INPUTS))
+            layer.step(torch.randn(B, INPUTS))
         assert heard == [expected]
         assert ran(layer.cell_at(0), torch.randn(B, INPUTS), backend=backend) == [expected]
 

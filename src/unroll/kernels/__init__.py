@@ -19,15 +19,18 @@ from torch import Tensor
 from unroll.errors import ConfigError, did_you_mean
 from unroll.kernels import cpu, fused_layer, graph_op, onnx_op, reference, scan, sequence, torch_op, transforms
 from unroll.kernels.captured import Captured, of_engine, of_loop
+from unroll.kernels.cpu.stream import Steps
 from unroll.kernels.noise import QUIET, StepNoise
 from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
 from unroll.kernels.program import Program
-from unroll.kernels.recording import note, recording
+from unroll.kernels.recording import heard, note, recording
 
 BACKENDS = ("auto", "torch", "cpu", "reference")
 Keep = Callable[[Captured | None], None]
 """Is given what each direction held inside; None where the cell's signals are not the engine's."""
 _forced: ContextVar[str | None] = ContextVar("unroll_backend", default=None)
+forced = _forced.get
+"""What the innermost ``use`` says, or None; ``backend`` for a stream's step, where a microsecond counts."""
 
 __all__ = [
     "BACKENDS",
@@ -40,10 +43,13 @@ __all__ = [
     "State",
     "StepLike",
     "StepNoise",
+    "Steps",
     "backend",
     "captured_again",
+    "forced",
     "fused",
     "fused_step",
+    "heard",
     "map_state",
     "note",
     "recording",
@@ -54,6 +60,7 @@ __all__ = [
     "stacked",
     "step",
     "step_by_hand",
+    "steps",
     "torch_op",
     "use",
 ]
@@ -95,29 +102,37 @@ def _known(name: str, told: str) -> str:
     return name
 
 
-def stacked(stack: Fusable, first: Recurrence, x: Tensor, T: int, batch: int) -> Operator | None:
-    """``fused`` for a whole stack in one call; None where its layers are to run one by one.
+def stacked(stack: Fusable, x: Tensor, shape: Sequence[int]) -> Operator | None:
+    """``fused`` for a whole stack in one call; None where its layers are to run one by one, each by our engine.
 
-    ``first`` is the cell of the first layer, ``x`` holds the numbers of ``T`` steps of ``batch`` rows in any layout.
+    ``x`` holds the numbers of ``shape`` (T, batch, …) in any layout.
     """
-    if backend() == "cpu" or _program(first, x, (T, batch)) is not None:
+    name = backend()
+    if name == "cpu":
         return None
-    return fused(stack)
+    operator = fused(stack)
+    if operator is None or name != "auto" or not x.is_cpu or not cpu.present():
+        return operator
+    return None if cpu.pays(operator.name, operator.weights[1], *shape[:2]) else operator
 
 
 def _program(
-    cell: Recurrence, x: Tensor, shape: Sequence[int], noise: StepNoise | None = None, always: bool = False
+    cell: Recurrence, x: Tensor, state: State, noise: StepNoise | None = None, always: bool = False
 ) -> Program | None:
-    """What our engine is to run of ``cell`` over ``x``, of ``shape`` (T, batch, …); None where another runs it.
+    """What our engine is to run of ``cell`` over ``x`` (T, batch, features); None where another runs it.
 
     ``always`` also where torch's operator is the faster.
     """
-    forced = backend()
-    if forced not in ("auto", "cpu") or torch.compiler.is_compiling():
+    name = backend()
+    if name not in ("auto", "cpu") or torch.compiler.is_compiling():
         return None
     program = None if transforms.needs_reference() else cell.program(noise is not None)
-    always = always or forced == "cpu"
-    if program is not None and (always or cpu.pays(program, *shape[:2])) and cpu.takes(program, x):
+    always = always or name == "cpu"
+    if (
+        program is not None
+        and (always or cpu.pays(program.kind, program.weights["weight_hh"], *x.shape[:2]))
+        and cpu.takes(program, x, () if name == "cpu" else state)
+    ):
         return program
     return None
 
@@ -137,7 +152,7 @@ def run_both(
     """
     runs = []
     for direction, (cell, x, state, noise) in enumerate(zip(cells, xs, states, noises)):
-        program = _program(cell, x, x.shape, noise)
+        program = _program(cell, x, tuple(state), noise)
         if program is None:
             return None
         runs.append(cpu.Run(program, x, tuple(state), direction == 1, noise))
@@ -162,18 +177,31 @@ def _by_engine(
     return output, ends
 
 
+def steps(cells: Sequence[Recurrence], states: Sequence[Any], width: int) -> Steps | None:
+    """A stack that our engine advances a step at a time from ``states``; None where it cannot run one of the cells."""
+    if backend() not in ("auto", "cpu") or transforms.needs_reference():
+        return None
+    programs = []
+    for cell, state in zip(cells, states):
+        program = cell.program()
+        if program is None or not all(cpu.takes(program, leaf) for leaf in state):
+            return None
+        programs.append(program)
+    return Steps(programs, [tuple(state) for state in states], width)
+
+
 def fused(cell: Fusable) -> Operator | None:
     """The torch operator to run ``cell`` with, or None for the step loop.
 
     Raises:
         ConfigError: ``use("torch")`` is in force and there is none.
     """
-    forced = backend()
-    if forced == "reference":
+    name = backend()
+    if name == "reference":
         return None
     transformed = transforms.needs_reference()
     operator = None if transformed else cell.operator()
-    if operator is None and forced == "torch":
+    if operator is None and name == "torch":
         raise _no_operator(cell, "a vmap or forward-mode derivative of " if transformed else "")
     return operator
 
@@ -215,17 +243,17 @@ def run(
     """
     how: dict[str, Any] = {"lengths": lengths, "reverse": reverse}
     captured = torch.compiler.is_compiling()
-    if noise is None and backend() in ("auto", "cpu"):
-        whole = sequence.run(cell, x, state, **how, always=captured or backend() == "cpu")
-        if whole is not None:
-            note("sequence")
-            return whole
-    program = _program(cell, x, x.shape, noise)
+    program = _program(cell, x, tuple(state), noise)
     if program is not None:
         note("cpu")
         one = cpu.Run(program, x, tuple(state), reverse, noise)
         output, (final,) = _by_engine([cell], [one], [state], lengths, keep)
         return output, final
+    if noise is None and backend() in ("auto", "cpu"):
+        whole = sequence.run(cell, x, state, **how, always=captured or backend() == "cpu")
+        if whole is not None:
+            note("sequence")
+            return whole
     if backend() == "cpu" and x.numel() and not captured:
         raise ConfigError(
             f"the CPU engine does not run {type(cell).__name__} as it is set up, or not here",
@@ -250,7 +278,7 @@ def captured_again(
     cell: Recurrence, x: Tensor, state: Any, *, lengths: Tensor | None, reverse: bool, noise: StepNoise | None
 ) -> Captured:
     """What a layer that ran otherwise held inside: once more by our engine where it takes it, else by the loop."""
-    program = _program(cell, x, x.shape, noise, always=True)
+    program = _program(cell, x, tuple(state), noise, always=True)
     found: list[Captured | None] = []
     if program is not None:
         one = cpu.Run(program, x, tuple(state), reverse, noise)

@@ -34,7 +34,9 @@ def run(
 
 def _engine(operator: Operator, x: Tensor) -> Any:
     program = of_operator(operator)
-    if program is None or not (cpu.pays(program, *x.shape[:2]) and cpu.takes(program, x)):
+    if program is None or not (
+        cpu.pays(program.kind, program.weights["weight_hh"], *x.shape[:2]) and cpu.takes(program, x)
+    ):
         return partial(fused_layer.run, operator)
     return partial(cpu.run, program)
 

@@ -9,6 +9,8 @@ from contextvars import ContextVar
 import torch
 
 _heard: ContextVar[list[str] | None] = ContextVar("unroll_recording", default=None)
+heard = _heard.get
+"""What the innermost ``recording`` has heard, or None."""
 
 
 @contextmanager

@@ -2,12 +2,14 @@
 // been checked there.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include <stdexcept>
 #include <vector>
 
 #include "engine.h"
+#include "stream.h"
 
 namespace nb = nanobind;
 
@@ -35,15 +37,27 @@ void check(const Call& call) {
     require(!call.w_hr || call.grad_w_hr, "the projection's gradient is missing");
 }
 
-void run_calls(const std::string& isa, bool wide, std::vector<Call*> given, int64_t threads) {
-    require(threads > 0, "threads must be positive");
+std::vector<Call> checked(const std::vector<Call*>& given) {
     std::vector<Call> calls;
     for (const Call* call : given) {
         check(*call);
         calls.push_back(*call);
     }
+    return calls;
+}
+
+void run_calls(const std::string& isa, bool wide, const std::vector<Call*>& given, int64_t threads) {
+    require(threads > 0, "threads must be positive");
+    std::vector<Call> calls = checked(given);
     nb::gil_scoped_release released;
     run(engine_named(isa), wide, calls.data(), int64_t(calls.size()), threads);
+}
+
+std::unique_ptr<Stream> stream_of(const std::string& isa, bool wide, const std::vector<Call*>& given) {
+    const std::vector<Call> calls = checked(given);
+    require(!calls.empty(), "a stream needs a layer");
+    for (const Call& call : calls) require(call.steps == 1 && call.batch == calls[0].batch, "a stream's layers take one step");
+    return std::make_unique<Stream>(engine_named(isa), wide, calls);
 }
 
 void activate(const std::string& isa, bool hyperbolic, int64_t n, uint64_t x, uint64_t y) {
@@ -59,6 +73,10 @@ void bind_engine(nb::module_& m) {
 #define FIELD(name) call.def_rw(#name, &Call::name);
 #include "fields.h"
 #undef FIELD
+    nb::class_<Stream>(m, "Stream", "Layers that advance a step at a time, their weights packed once; see stream.h.")
+        .def("step", &Stream::step, "From the address of x to that of the output.")
+        .def_ro("odd", &Stream::odd, "Whether the states lie in the second of their places.");
+    m.def("stream", &stream_of, "A stream through layers, from calls of one step each.");
     m.def("run", &run_calls, "Run layers, each in one direction, on a number of threads.");
     m.def("activate", &activate, "The logistic function or tanh of n floats, as the engine computes them.");
 }

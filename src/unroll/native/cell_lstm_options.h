@@ -87,7 +87,7 @@ inline Vec<T> within(Vec<T> c, T bound) {
 // What zoneout leaves: `old` where its mask is not 0, or its share of it.
 template <class T>
 inline Vec<T> zoned(Vec<T> fresh, Vec<T> old, const T* mask, T rate, int n) {
-    if (!mask) return fresh + (old - fresh) * rate;
+    if (!mask) return rate < T(0.5) ? fresh + (old - fresh) * rate : old - (old - fresh) * (1 - rate);
     const Vec<T> d = load_part(mask, n);
     return d != 0 ? old : fresh;
 }

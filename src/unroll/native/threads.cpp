@@ -1,42 +1,16 @@
 #include <algorithm>
-#include <cstdlib>
 #include <exception>
 #include <memory>
-#include <new>
 #include <numeric>
 #include <thread>
 #include <vector>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include "engine.h"
+#include "memory.h"
 
 namespace unroll {
 
 namespace {
-
-struct Free {
-    void operator()(void* p) const { std::free(p); }
-};
-using Memory = std::unique_ptr<void, Free>;
-
-// Asks for large pages where a fresh array is large: most of a long call's time in the system goes into small ones.
-void large_pages(uint64_t address, int64_t bytes) {
-#if defined(__linux__)
-    constexpr uint64_t page = 1 << 21;
-    const uint64_t begin = (address + page - 1) / page * page, end = (address + uint64_t(bytes)) / page * page;
-    if (address && end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-#endif
-}
-
-Memory memory(size_t bytes) {
-    Memory held(bytes ? std::aligned_alloc(64, (bytes + 63) / 64 * 64) : nullptr);
-    if (bytes && !held) throw std::bad_alloc();
-    large_pages(reinterpret_cast<uint64_t>(held.get()), int64_t(bytes));
-    return held;
-}
 
 // A share of a call's rows.
 struct Part {
@@ -59,7 +33,7 @@ std::vector<std::vector<int64_t>> dealt(const Call& call, int64_t parts) {
     return rows;
 }
 
-void large_pages(const Call& call, bool wide) {
+void ask_for_large_pages(const Call& call, bool wide) {
     const int64_t bytes = wide ? 8 : 4, cells = call.steps * call.batch;
     if (call.backward) return large_pages(call.grad_x, cells * call.input * bytes);
     large_pages(call.y, cells * call.output * bytes);
@@ -74,7 +48,7 @@ void run(const Engine& engine, bool wide, Call* calls, int64_t count, int64_t th
     std::vector<Part> parts;
     for (int64_t i = 0; i < count; ++i) {
         Call& call = calls[i];
-        large_pages(call, wide);
+        ask_for_large_pages(call, wide);
         shared.push_back(memory(engine.shared_size[wide](call)));
         call.shared = reinterpret_cast<uint64_t>(shared.back().get());
         const int64_t each = std::max<int64_t>(1, std::min(call.batch, (threads + count - 1) / count));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any, ClassVar, cast
 
@@ -187,7 +188,7 @@ class Classic(Recurrent):
         operator = None
         if lengths is None and noise is None and not torch.compiler.is_compiling() and x.numel():
             whole = self._operator_name is not None
-            operator = kernels.stacked(self, self.cell_at(0), x, *x.shape[:2]) if whole else None
+            operator = kernels.stacked(self, x, x.shape) if whole else None
         if operator is None:
             output, final = super()._run(x, self.cell_states(state), lengths, noise)
             return output, states.stacked(final) if self._state_widths is not None else tuple(final)
@@ -214,7 +215,12 @@ class Classic(Recurrent):
         state = self.given_state(hx, data, int(batch_sizes[0]), batched=True)
         whole = self._operator_name is not None and noise is None and not self.drawing
         shape = len(batch_sizes), int(batch_sizes[0])
-        operator = kernels.stacked(self, self.cell_at(0), data, *shape) if whole else None
+        # torch draws the dropout between layers over packed rows, which a run layer by layer does not hold.
+        drops = self.training and self.dropout > 0 and self.num_layers > 1
+        choose = (
+            kernels.fused if drops and kernels.backend() == "auto" else partial(kernels.stacked, x=data, shape=shape)
+        )
+        operator = choose(self) if whole else None
         if operator is None:
             output, final = packed.run_padded(self, sequence, state, noise)
         else:

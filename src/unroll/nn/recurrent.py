@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
 from typing import Any
 
 import torch
@@ -184,6 +183,13 @@ class Recurrent(nn.Module):
         """
         return self.training and self._draws
 
+    @property
+    def streams_plainly(self) -> bool:
+        """Whether a step is that of each cell and nothing between them."""
+        return not (self.drawing or self.connections or (self.training and self.dropout)) and not (
+            torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
+        )
+
     def _noise_over(self, x: Tensor, noise: Noise | None) -> Noise | None:
         """The noise of a call over ``x`` (T, batch, …): as given, or drawn, or none."""
         if noise is not None:
@@ -309,7 +315,7 @@ class Recurrent(nn.Module):
             kept: list[Captured | None] | None = None if watcher is None else []
             output, after = self._run_layer(cells, sources, before, lengths, noises, kept)
             if watcher is not None and kept is not None:
-                for direction, ran in enumerate(zip(cells, sources, before, repeat(lengths), noises, kept)):
+                for direction, ran in enumerate(zip(cells, sources, before, (lengths, lengths), noises, kept)):
                     watcher(Call(self, layer, direction, *ran))
             final += after
             x = self._joined(layer, output, x, noise, slice(None))
@@ -332,8 +338,9 @@ class Recurrent(nn.Module):
                 return self.merge.halves(both[0]), both[1]
         outputs, final = [], []
         for direction, (cell, source, state, own) in enumerate(zip(cells, sources, before, noises)):
-            reverse = direction == 1
-            output, after = kernels.run(cell, source, state, lengths=lengths, reverse=reverse, noise=own, keep=keep)
+            output, after = kernels.run(
+                cell, source, state, lengths=lengths, reverse=direction > 0, noise=own, keep=keep
+            )
             outputs.append(output)
             final.append(after)
             if kept is not None and len(kept) < len(outputs):

@@ -42,7 +42,9 @@ def chunks(
 class Stream:
     """A layer that advances one step at a time and remembers where it stands. Made by ``Recurrent.stream``.
 
-    No gradient is recorded. ``state`` holds one cell state per layer, each leaf (batch, …).
+    No gradient is recorded. ``state`` holds one cell state per layer, each leaf (batch, …). On a CPU our engine takes
+    the steps of what it knows, with the weights packed once, and packed anew when they have changed (not when written
+    behind autograd's back, through ``.data``, or replaced: make a new stream then).
 
     Example::
 
@@ -60,13 +62,86 @@ class Stream:
         blank = layer.initial_state(batch_size, device=first.device, dtype=first.dtype)
         # A learned start is read by a stream, not trained, and no view of its parameters.
         self._blank = mapped(lambda leaf: leaf.detach().clone(), blank)
-        self.state: tuple[Any, ...] = self._blank
+        self._state: tuple[Any, ...] = self._blank
+        self._steps: kernels.Steps | None = None
+        self._forced: str | None = None
+        self._training = layer.training
+        self._tried = False
+
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """One cell state per layer; what is set here is where the next step begins."""
+        if self._steps is not None:
+            kinds = (type(own) for own in self._blank)
+            return tuple(kind(*leaves) for kind, leaves in zip(kinds, self._steps.states()))
+        return self._state
+
+    @state.setter
+    def state(self, state: tuple[Any, ...]) -> None:
+        self._state = state
+        if self._steps is not None and not self._steps.put(state):
+            self._steps, self._tried = None, False
+
+    def step(self, x: Any, out: Any = None) -> Any:
+        """Advance one step: ``x`` (batch, input_size) to output (batch, output_size), tensors or NumPy arrays.
+
+        ``out`` takes the output, so that nothing is allocated; it is given back.
+
+        Raises:
+            RuntimeError: ``x`` or ``out`` has another shape or dtype than it should.
+        """
+        steps = self._steps
+        # Written out, since a call in Python takes as long as a step of 32 units.
+        if (
+            steps is None
+            or type(x) is not Tensor
+            or x.shape != steps.taken
+            or x.dtype is not steps.dtype
+            or not x.is_cpu
+            or not x.is_contiguous()
+            or kernels.forced() != self._forced
+            or self.layer.training is not self._training
+            or [weight._version for weight in steps.weights] != steps.versions
+        ):
+            return self._step_anew(x, out)
+        if out is None:
+            out = x.new_empty(steps.given)
+        elif (
+            type(out) is not Tensor
+            or out.shape != steps.given
+            or out.dtype is not steps.dtype
+            or not out.is_cpu
+            or not out.is_contiguous()
+        ):
+            return _into(out, self.step(x))
+        if kernels.heard() is not None:
+            kernels.note("cpu")
+        steps.step(x.data_ptr(), out.data_ptr())
+        return out
 
     @torch.no_grad()
-    def step(self, x: Tensor) -> Tensor:
-        """Advance one step: ``x`` (batch, input_size) to output (batch, output_size)."""
+    def _step_anew(self, x: Any, out: Any) -> Any:
+        """A step where no engine is set up for it, or something has changed since."""
+        if not isinstance(x, Tensor):
+            given = torch.from_numpy(x)
+            return self.step(given).numpy() if out is None else self.step(given, torch.from_numpy(out)).numpy()
+        steps = self._set_up()
+        if steps is not None and x.shape == steps.taken and x.dtype is steps.dtype and x.is_cpu:
+            return self.step(x.as_subclass(Tensor).contiguous(), out)
         output, self.state = self.layer.step(x, self.state)
-        return output
+        return output if out is None else _into(out, output)
+
+    def _set_up(self) -> kernels.Steps | None:
+        """Our engine, set up for the layer as it is now; None if it does not know its cells."""
+        as_now = kernels.forced(), self.layer.training
+        if self._tried and as_now == (self._forced, self._training) and (self._steps is None or not self._steps.stale):
+            return self._steps
+        self._state, self._steps, self._tried = self.state, None, True
+        self._forced, self._training = as_now
+        if self.layer.streams_plainly:
+            cells = [self.layer.cell_at(number) for number in range(self.layer.num_layers)]
+            self._steps = kernels.steps(cells, self._state, self.layer.input_size)
+        return self._steps
 
     def save(self) -> dict[str, Tensor]:
         """The state as named tensors, copies, fit for safetensors."""
@@ -121,3 +196,12 @@ def mapped(function: Any, state: Any) -> Any:
         return function(state)
     parts = [mapped(function, part) for part in state]
     return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
+
+
+def _into(out: Tensor, output: Tensor) -> Tensor:
+    """``output`` written to ``out``, which is given back."""
+    if out.shape != output.shape or out.dtype != output.dtype:
+        raise RuntimeError(
+            f"out must be {tuple(output.shape)} in {output.dtype}, got {tuple(out.shape)} in {out.dtype}"
+        )
+    return out.copy_(output)

@@ -11,6 +11,7 @@ from torch.nn import Parameter
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from unroll.kernels import transforms
+from unroll.kernels.cpu import layer, rule
 from unroll.kernels.cpu.core import instruction_set, native
 from unroll.kernels.cpu.kinds import KINDS, Kind, kind_of
 from unroll.kernels.cpu.layer import Direction, Layer, Plan
@@ -18,9 +19,21 @@ from unroll.kernels.noise import StepNoise
 from unroll.kernels.operator import State
 from unroll.kernels.program import Program
 
-__all__ = ["KINDS", "Inside", "Kind", "Run", "instruction_set", "kind_of", "native", "pays", "run", "run_all", "takes"]
-
-_OF_TORCH = ("rnn_tanh", "rnn_relu", "lstm", "gru")
+__all__ = [
+    "KINDS",
+    "Inside",
+    "Kind",
+    "Run",
+    "instruction_set",
+    "kind_of",
+    "native",
+    "pays",
+    "present",
+    "rule",
+    "run",
+    "run_all",
+    "takes",
+]
 
 
 class Run(NamedTuple):
@@ -45,22 +58,23 @@ class Inside(NamedTuple):
     cells: Tensor | None
 
 
-def pays(program: Program, steps: int, batch: int) -> bool:
-    """Whether the engine is faster than what else would run the program, by what was measured (``unroll bench``).
+def pays(kind: str, weight_hh: Tensor, steps: int, batch: int) -> bool:
+    """Whether the engine is faster than what else would run this kind; see ``rule``."""
+    if not steps * batch:
+        return False
+    rows, read = weight_hh.shape
+    if kind in rule.OF_TORCH and rows != KINDS[kind].gates * read:
+        return True  # a projection, which torch computes step by step
+    training = torch.is_grad_enabled() and weight_hh.requires_grad
+    return rule.pays(kind, weight_hh.dtype, read, steps, batch, training)
 
-    Where torch has no operator the other is a loop in Python. Of torch's, float64 is vectorised and ours is not.
-    """
-    if program.kind not in _OF_TORCH:
-        return True
-    return program.weights["weight_hh"].dtype == torch.float32 and steps > 1
 
-
-def takes(program: Program, x: Tensor) -> bool:
-    """Whether the engine computes this program for ``x`` (T, batch, features)."""
+def takes(program: Program, x: Tensor, state: State = ()) -> bool:
+    """Whether the engine computes this program for ``x`` (T, batch, features) from ``state``."""
     return (
         native() is not None
         and x.dtype in (torch.float32, torch.float64)
-        and all(_in_memory(t) and t.dtype == x.dtype for t in (x, *program.weights.values()))
+        and all(_in_memory(t) and t.dtype == x.dtype for t in (x, *state, *program.weights.values()))
         and program.weights["weight_hh"].numel() > 0
         and x.numel() > 0
         and not torch.is_autocast_enabled("cpu")
@@ -69,9 +83,14 @@ def takes(program: Program, x: Tensor) -> bool:
     )
 
 
+def present() -> bool:
+    """Whether the C++ core is built."""
+    return native() is not None
+
+
 def _in_memory(tensor: Tensor) -> bool:
     """Whether the numbers lie at an address: a subclass (a fake, a distributed tensor) may hold none."""
-    return type(tensor) in (Tensor, Parameter) and tensor.device.type == "cpu" and tensor.layout is torch.strided
+    return type(tensor) in (Tensor, Parameter) and tensor.is_cpu and tensor.layout is torch.strided
 
 
 def run(
@@ -110,7 +129,7 @@ def run_all(
         tensors += [one.x, *one.state, *one.program.weights.values()]
     train = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
     plan = Plan(tuple(directions), None if lengths is None else lengths.contiguous(), train, capture)
-    output, *rest = Layer.apply(plan, *tensors)
+    output, *rest = Layer.apply(plan, *tensors) if train else layer.run(plan, tensors)[0]
     finals = []
     for direction in directions:
         finals.append(tuple(rest[: direction.leaves]))
@@ -123,24 +142,34 @@ def _masks(noise: StepNoise | None) -> dict[str, Tensor]:
     return {} if noise is None else {**noise.held, **noise.steps}
 
 
+_ROWS = ("bias_ih", "bias_hh", "gain_ih", "gain_hh")
+_UNITS = ("weight_ci", "weight_cf", "weight_co", "gain_c", "bias_c")
+
+
 def _check(direction: Direction, one: Run) -> None:
     """The engine reads memory by the sizes of ``x`` and the weights: nothing may be smaller than they say."""
-    weights, x = one.program.weights, one.x
+    weights, x, gates = one.program.weights, one.x, direction.kind.gates
     (rows, P), (T, B, features) = weights["weight_hh"].shape, x.shape
-    H = rows // direction.kind.gates
-    sizes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, features), "weight_hh": (rows, P), "weight_hr": (P, H)}
-    sizes |= dict.fromkeys(("bias_ih", "bias_hh", "gain_ih", "gain_hh"), (rows,))
-    sizes |= dict.fromkeys(("weight_ci", "weight_cf", "weight_co", "gain_c", "bias_c"), (H,))
-    sizes |= {"h": (B, P), "zoneout_h": (T, B, P), "zoneout_c": (T, B, H)}
-    wanted = [(name, weight, sizes[name]) for name, weight in weights.items()]
-    wanted += [(name, leaf, (B, width)) for name, leaf, width in zip(("h", "c"), one.state, (P, H))]
-    wanted += [(name, mask, sizes[name]) for name, mask in direction.masks.items()]
-    if rows != direction.kind.gates * H or (P != H and "weight_hr" not in weights):
-        raise RuntimeError(f"Expected weight_hh of {direction.kind.gates} gates of one size, got {(rows, P)}")
-    for name, tensor, shape in wanted:
-        if tensor.shape != shape:
-            raise RuntimeError(f"Expected {name} of shape {shape}, got {tuple(tensor.shape)}")
-        if tensor.dtype != x.dtype or not _in_memory(tensor):
-            raise RuntimeError(
-                f"Expected {name} in {x.dtype} on a CPU as the input is, got {tensor.dtype} on {tensor.device}"
-            )
+    H = rows // gates
+    if rows != gates * H or (P != H and "weight_hr" not in weights):
+        raise RuntimeError(f"Expected weight_hh of {gates} gates of one size, got {(rows, P)}")
+    for name, weight in weights.items():
+        if name in _ROWS:
+            _fits(name, weight, (rows,), x)
+        elif name in _UNITS:
+            _fits(name, weight, (H,), x)
+        else:
+            _fits(name, weight, {"weight_ih": (rows, features), "weight_hr": (P, H)}.get(name, (rows, P)), x)
+    for name, leaf, width in zip("hc", one.state, (P, H)):
+        _fits(name, leaf, (B, width), x)
+    for name, mask in direction.masks.items():
+        _fits(name, mask, {"h": (B, P), "zoneout_h": (T, B, P)}.get(name, (T, B, H)), x)
+
+
+def _fits(name: str, tensor: Tensor, shape: tuple[int, ...], x: Tensor) -> None:
+    if tensor.shape != shape:
+        raise RuntimeError(f"Expected {name} of shape {shape}, got {tuple(tensor.shape)}")
+    if tensor.dtype is not x.dtype or not _in_memory(tensor):
+        raise RuntimeError(
+            f"Expected {name} in {x.dtype} on a CPU as the input is, got {tensor.dtype} on {tensor.device}"
+        )

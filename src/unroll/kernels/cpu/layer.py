@@ -87,6 +87,29 @@ class Kept(NamedTuple):
     gates: Tensor | None
 
 
+def run(plan: Plan, tensors: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], list[Kept]]:
+    """What ``Layer`` gives, and what each direction leaves for its way back."""
+    parts = plan.parts(tensors)
+    x = parts[0][0]
+    widths = [h.shape[1] for _, h, _, _ in parts]
+    y = x.new_empty(x.shape[0], x.shape[1], sum(widths))
+    calls, results, kept, seen, begin = [], [y], [], [], 0
+    for direction, (source, h, c, weights), width in zip(plan.directions, parts, widths):
+        own = Call(direction, plan.lengths, source, h, c, weights, y.narrow(2, begin, width))
+        result, keep, inside = own.forward(plan.train, plan.capture)
+        calls.append(own)
+        results += result
+        kept.append(keep)
+        seen += [t for t in inside if t is not None]
+        begin += width
+    _call(calls, y, _threads(parts))
+    return (*results, *seen), kept
+
+
+def _call(calls: Sequence[Call], like: Tensor, threads: int) -> None:
+    native().run(instruction_set(), like.dtype is torch.float64, [own.core for own in calls], threads)
+
+
 class Layer(torch.autograd.Function):
     """Outputs side by side (T, batch, features); for each direction h, c; then, where wanted, what each held inside.
 
@@ -95,29 +118,13 @@ class Layer(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, plan: Plan, *tensors: Tensor) -> tuple[Tensor, ...]:
-        parts = plan.parts(tensors)
-        T, B = parts[0][0].shape[:2]
-        widths = [h.shape[1] for _, h, _, _ in parts]
-        y = parts[0][0].new_empty(T, B, sum(widths))
-        calls, results, kept, seen, held, begin = [], [], [], [], [], 0
-        for direction, (x, h, c, weights), width in zip(plan.directions, parts, widths):
-            own = Call(direction, plan.lengths, x, h, c, weights, y[..., begin : begin + width])
-            result, keep, inside = own.forward(plan.train, plan.capture)
-            calls.append(own.core)
-            held.append(own)
-            results += result
-            kept.append(keep)
-            seen += [t for t in inside if t is not None]
-            begin += width
-        native().run(instruction_set(), y.dtype == torch.float64, calls, _threads(parts, plan))
-        if plan.train:
-            ctx.plan = plan
-            ctx.save_for_backward(*tensors, y, *(t for keep in kept for t in keep))
-            ctx.set_materialize_grads(False)
+        results, kept = run(plan, tensors)
+        ctx.plan = plan
+        ctx.save_for_backward(*tensors, results[0], *(t for keep in kept for t in keep))
+        ctx.set_materialize_grads(False)
         if plan.capture:
-            ctx.mark_non_differentiable(*seen)
-            results += seen
-        return (y, *results)
+            ctx.mark_non_differentiable(*results[1 + sum(one.leaves for one in plan.directions) :])
+        return results
 
     @staticmethod
     def backward(ctx: Any, grad_y: Tensor | None, *grads: Tensor | None) -> Any:
@@ -132,7 +139,7 @@ class Layer(torch.autograd.Function):
         needs = ctx.needs_input_grad[1:]
         if torch.is_grad_enabled():
             return (None, *_differentiably(plan, tensors, needs, (grad_y, *grads)))
-        calls, found, held, begin, at = [], [], [], 0, 0
+        calls, found, begin, at = [], [], 0, 0
         wanted = plan.parts(needs)
         for direction, (x, h, c, weights), own_needs, keep in zip(plan.directions, plan.parts(tensors), wanted, kept):
             end = begin + h.shape[1]
@@ -140,10 +147,9 @@ class Layer(torch.autograd.Function):
             given = grads[at : at + direction.leaves]
             part = None if grad_y is None else grad_y[..., begin:end]
             found.append(own.backward(keep, part, given, own_needs))
-            calls.append(own.core)
-            held.append(own)
+            calls.append(own)
             begin, at = end, at + direction.leaves
-        native().run(instruction_set(), y.dtype == torch.float64, calls, _threads(plan.parts(tensors), plan))
+        _call(calls, y, _threads(plan.parts(tensors)))
         return (None, *(grad for finish in found for grad in finish()))
 
 
@@ -279,7 +285,7 @@ def _rowwise(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _threads(parts: Sequence[tuple[Any, ...]], plan: Plan) -> int:
+def _threads(parts: Sequence[tuple[Any, ...]]) -> int:
     x, _, _, weights = parts[0]
     work = x.shape[0] * x.shape[1] * weights["weight_hh"].numel() * len(parts)
     rows = x.shape[1] * len(parts)
