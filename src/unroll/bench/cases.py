@@ -15,7 +15,7 @@ WORKS = {
     "step": "one step of a stream beside one call of torch's cell",
     "ragged": "a training step of rows that are 62 % full, as a cost over the same rows padded",
     "options": "a training step of an LSTM with an option, as a cost over a plain one",
-    "captured": "a training step with every gate captured by trace, as a cost over the same without",
+    "captured": "a training step with every gate captured, as a cost over the same without",
     "long": "one training step over 20,000 steps: its time and the most memory of its process",
 }
 ON_REQUEST = ("long",)

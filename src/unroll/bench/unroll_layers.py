@@ -12,7 +12,6 @@ from unroll import kernels
 from unroll.bench.cases import Case, Shape
 from unroll.bench.participant import Call, Prepared
 from unroll.bench.torch_layers import TorchLayers, made, ragged_lengths, steps
-from unroll.inspect import trace
 from unroll.nn import Recurrent
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -40,7 +39,7 @@ class UnrollLayers(TorchLayers):
 
     def runner(self, layer: nn.Module, x: Tensor, case: Case, variant: str) -> Callable[[], Any]:
         if variant == "captured":
-            return lambda: trace(layer, x).output
+            return lambda: cast(Recurrent, layer).with_gates(x)[:2]
         if variant != "ragged":
             return lambda: layer(x)
         lengths = ragged_lengths(case.shape)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unroll.errors import ConfigError
 from unroll.inspect.foreign import sequences, watching_torch
-from unroll.kernels import StepLike, map_state, reference
+from unroll.kernels import Captured, map_state
 from unroll.nn import Call, watching
 
 
@@ -21,7 +21,7 @@ class LayerTrace(NamedTuple):
     Attributes:
         signals: gates and other inner values by name, each (batch, T, units).
         states: the state after each step by name, each (batch, T, units).
-        mask: (batch, T), True where a sequence is still running; values elsewhere mean nothing.
+        mask: (batch, T), True where a sequence is still running; elsewhere signals are 0 and states stand still.
         keep_gate: which signal keeps the old state, or None.
     """
 
@@ -51,8 +51,9 @@ class Trace:
 def trace(module: nn.Module, *inputs: Any, **keywords: Any) -> Trace:
     """Call ``module`` and keep every gate and state of the recurrent layers inside it, unroll's and torch.nn's.
 
-    The output is what ``module(*inputs, **keywords)`` gives, to the bit, with its graph. Gates and states are
-    recovered afterwards from each layer's own input by the reference loop, detached. ``module`` is left as it was.
+    The output is what ``module(*inputs, **keywords)`` gives, to the bit, with its graph. Gates and states, detached,
+    are those that our engine computed, where it ran the layer; else they are recovered afterwards from the layer's own
+    input, by the engine or by the loop over steps. ``module`` is left as it was.
 
     Of torch.nn, ``RNN``, ``LSTM``, ``GRU`` and their cells are seen, subclasses too, wherever they are called
     (as ``layer(x)``, not ``layer.forward(x)``). The calls of one cell are the steps of one sequence, as "l0" with
@@ -82,12 +83,15 @@ def trace(module: nn.Module, *inputs: Any, **keywords: Any) -> Trace:
     layers: dict[str, LayerTrace] = {}
     for steps in sequences(calls):
         name = _name(paths.get(id(steps[0].owner), ""), steps[0], layers)
-        layers[name] = _joined([_replay(call) for call in steps])
+        layers[name] = _joined([_traced(call) for call in steps])
     return Trace(output, layers)
 
 
 def _settled(call: Call) -> Call:
     """``call`` on copies in the cell's own dtype: what the model does later, in place, cannot reach its replay."""
+    if call.captured is not None:
+        signals, states = call.captured
+        return call._replace(captured=Captured(signals, {name: leaf.clone() for name, leaf in states.items()}))
     dtype = next((weight.dtype for weight in call.cell.parameters()), call.x.dtype)
 
     def own(value: Tensor) -> Tensor:
@@ -111,7 +115,7 @@ def _joined(parts: list[LayerTrace]) -> LayerTrace:
 
 
 def _name(path: str, call: Call, taken: Mapping[str, Any]) -> str:
-    name = (f"{path}." if path else "") + f"l{call.layer}" + ("_reverse" if call.direction else "")
+    name = (f"{path}." if path else "") + call.name
     if name not in taken:
         return name
     again = 2
@@ -120,25 +124,13 @@ def _name(path: str, call: Call, taken: Mapping[str, Any]) -> str:
     return f"{name}#{again}"
 
 
-@torch.no_grad()
-def _replay(call: Call) -> LayerTrace:
+def _traced(call: Call) -> LayerTrace:
     T, B = call.x.shape[:2]
-    signals: dict[str, dict[int, Tensor]] = {}
-    states: dict[str, dict[int, Tensor]] = {}
-
-    def keep(t: int, step: StepLike) -> None:
-        for name, value in step.signals.items():
-            signals.setdefault(name, {})[t] = value
-        for name, value in zip(step.state._fields, step.state):
-            states.setdefault(name, {})[t] = value
-
-    reverse = call.direction == 1
-    reference.run(call.cell, call.x, call.state, lengths=call.lengths, reverse=reverse, noise=call.noise, watch=keep)
+    signals, states = call.inside()
     t = torch.arange(T, device=call.x.device)
     lengths = call.lengths if call.lengths is not None else torch.full((B,), T, device=call.x.device)
-    mask = t < lengths.unsqueeze(1)
-    return LayerTrace(_stacked(signals), _stacked(states), mask, call.cell.keep_gate)
+    return LayerTrace(_batch_first(signals), _batch_first(states), t < lengths.unsqueeze(1), call.cell.keep_gate)
 
 
-def _stacked(values: dict[str, dict[int, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.stack([by_t[t] for t in sorted(by_t)], dim=1) for name, by_t in values.items()}
+def _batch_first(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.transpose(0, 1) for name, value in values.items()}

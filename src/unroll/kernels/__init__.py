@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from unroll.errors import ConfigError, did_you_mean
 from unroll.kernels import cpu, fused_layer, graph_op, onnx_op, reference, scan, sequence, torch_op, transforms
+from unroll.kernels.captured import Captured, of_engine, of_loop
 from unroll.kernels.cpu.stream import Steps
 from unroll.kernels.noise import QUIET, StepNoise
 from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
@@ -25,6 +26,8 @@ from unroll.kernels.program import Program
 from unroll.kernels.recording import heard, note, recording
 
 BACKENDS = ("auto", "torch", "cpu", "reference")
+Keep = Callable[[Captured | None], None]
+"""Is given what each direction held inside; None where the cell's signals are not the engine's."""
 _forced: ContextVar[str | None] = ContextVar("unroll_backend", default=None)
 forced = _forced.get
 """What the innermost ``use`` says, or None; ``backend`` for a stream's step, where a microsecond counts."""
@@ -32,6 +35,7 @@ forced = _forced.get
 __all__ = [
     "BACKENDS",
     "QUIET",
+    "Captured",
     "Fusable",
     "Operator",
     "Program",
@@ -41,6 +45,7 @@ __all__ = [
     "StepNoise",
     "Steps",
     "backend",
+    "captured_again",
     "forced",
     "fused",
     "fused_step",
@@ -110,8 +115,13 @@ def stacked(
     return fused(stack)
 
 
-def _program(cell: Recurrence, x: Tensor, state: State, noise: StepNoise | None = None) -> Program | None:
-    """What our engine is to run of ``cell`` over ``x`` (T, batch, features); None where another runs it."""
+def _program(
+    cell: Recurrence, x: Tensor, state: State, noise: StepNoise | None = None, always: bool = False
+) -> Program | None:
+    """What our engine is to run of ``cell`` over ``x`` (T, batch, features); None where another runs it.
+
+    ``always`` also where torch's operator is the faster.
+    """
     name = backend()
     if name not in ("auto", "cpu") or torch.compiler.is_compiling():
         return None
@@ -121,7 +131,8 @@ def _program(cell: Recurrence, x: Tensor, state: State, noise: StepNoise | None 
     if name == "cpu":
         return program if cpu.takes(program, x) else None
     hidden = program.weights["weight_hh"].shape[1]
-    return program if cpu.pays(program.kind, x, hidden, x.shape) and cpu.takes(program, x, state) else None
+    pays = always or cpu.pays(program.kind, x, hidden, x.shape)
+    return program if pays and cpu.takes(program, x, state) else None
 
 
 def run_both(
@@ -131,8 +142,12 @@ def run_both(
     *,
     lengths: Tensor | None,
     noises: Sequence[StepNoise | None],
+    keep: Keep | None = None,
 ) -> tuple[Tensor, list[Any]] | None:
-    """The directions of one layer in one call of our engine: outputs side by side, and final states; else None."""
+    """The directions of one layer in one call of our engine: outputs side by side, and final states; else None.
+
+    ``keep`` is called for each direction.
+    """
     runs = []
     for direction, (cell, x, state, noise) in enumerate(zip(cells, xs, states, noises)):
         program = _program(cell, x, tuple(state), noise)
@@ -140,14 +155,29 @@ def run_both(
             return None
         runs.append(cpu.Run(program, x, tuple(state), direction == 1, noise))
     try:
-        output, finals, _ = cpu.run_all(runs, lengths)
-    except cpu.Misfit:
+        return _by_engine(cells, runs, states, lengths, keep)
+    except cpu.MisfitError:
         if backend() == "cpu":
             raise
         return None  # torch has words of its own for it
+
+
+def _by_engine(
+    cells: Sequence[Recurrence],
+    runs: Sequence[cpu.Run],
+    states: Sequence[Any],
+    lengths: Tensor | None,
+    keep: Keep | None,
+) -> tuple[Tensor, list[Any]]:
+    output, finals, insides = cpu.run_all(runs, lengths, capture=keep is not None)
     for _ in runs:
         note("cpu")
-    return output, [type(state)(*final) for state, final in zip(states, finals)]
+    ends = [type(state)(*final) for state, final in zip(states, finals)]
+    if keep is not None:
+        outputs = output.split([end[0].shape[-1] for end in ends], -1)
+        for cell, one, inside, part, state, end in zip(cells, runs, insides, outputs, states, ends):
+            keep(of_engine(cell, inside, part, state, end, lengths, one.reverse))
+    return output, ends
 
 
 def steps(cells: Sequence[Recurrence], states: Sequence[Any], width: int) -> Steps | None:
@@ -208,17 +238,21 @@ def run(
     lengths: Tensor | None,
     reverse: bool,
     noise: StepNoise | None = None,
+    keep: Keep | None = None,
 ) -> tuple[Tensor, Any]:
-    """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``."""
+    """One layer in one direction over ``x`` (T, batch, features); see ``reference.run``.
+
+    ``keep`` is called where our engine runs it.
+    """
     how: dict[str, Any] = {"lengths": lengths, "reverse": reverse}
     captured = torch.compiler.is_compiling()
     program = _program(cell, x, tuple(state), noise)
     if program is not None:
         try:
-            output, final = cpu.run(program, x, tuple(state), **how, noise=noise)
-            note("cpu")
-            return output, type(state)(*final)
-        except cpu.Misfit:
+            one = cpu.Run(program, x, tuple(state), reverse, noise)
+            output, (final,) = _by_engine([cell], [one], [state], lengths, keep)
+            return output, final
+        except cpu.MisfitError:
             if backend() == "cpu":
                 raise  # elsewhere torch has words of its own for it
     if noise is None and backend() in ("auto", "cpu"):
@@ -243,6 +277,21 @@ def run(
         return loop.run(cell, x, state, **how, noise=noise)
     output, final = engine.run(operator, x, tuple(state), **how)
     return output, type(state)(*final)
+
+
+@torch.no_grad()
+def captured_again(
+    cell: Recurrence, x: Tensor, state: Any, *, lengths: Tensor | None, reverse: bool, noise: StepNoise | None
+) -> Captured:
+    """What a layer that ran otherwise held inside: once more by our engine where it takes it, else by the loop."""
+    program = _program(cell, x, tuple(state), noise, always=True)
+    found: list[Captured | None] = []
+    if program is not None:
+        one = cpu.Run(program, x, tuple(state), reverse, noise)
+        _by_engine([cell], [one], [state], lengths, found.append)
+    if found and found[0] is not None:
+        return found[0]
+    return of_loop(cell, x, state, lengths=lengths, reverse=reverse, noise=noise)
 
 
 def _engine(operator: Operator | None, x: Tensor) -> Any:

@@ -96,9 +96,13 @@ class Cell(nn.Module):
         """
         return None
 
+    def signals_of(self, gates: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
+        """The signals of a step from the gates that our engine keeps, by name and of any shape; None: not from them."""
+        return None
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in ("operator", "program", "sequence"):
+        for name in ("operator", "program", "sequence", "signals_of"):
             if "step" in cls.__dict__ and name not in cls.__dict__:
                 # A new equation: what an ancestor says of its own no longer holds.
                 setattr(cls, name, Cell.__dict__[name])

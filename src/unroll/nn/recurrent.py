@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from unroll import kernels
 from unroll.errors import ConfigError, did_you_mean
+from unroll.kernels import Captured
 from unroll.nn.cell import Cell
+from unroll.nn.gates import Gates, with_gates
 from unroll.nn.lengths import checked_lengths, zero_padding
 from unroll.nn.noise import LayerNoise, Noise, blank_rows
 from unroll.nn.options.connection import connection as make_connection
@@ -222,6 +224,10 @@ class Recurrent(nn.Module):
             return output.squeeze(1), tuple(squeezed(s) for s in final)
         return (output.transpose(0, 1) if self.batch_first else output), tuple(final)
 
+    def with_gates(self, *inputs: Any, **keywords: Any) -> tuple[Any, Any, Gates]:
+        """``self(*inputs, **keywords)`` and the gates of every step, ``gates["l0"]["f"]``; see ``nn.gates``."""
+        return with_gates(self, *inputs, **keywords)
+
     def step(
         self, x: Tensor, state: Sequence[Any] | None = None, noise: Noise | None = None
     ) -> tuple[Tensor, tuple[Any, ...]]:
@@ -302,14 +308,15 @@ class Recurrent(nn.Module):
                 if noise is not None:
                     masks = noise.cells[len(final) + direction]
                     (cell, source), own = masks.applied(cell, x), masks.cell
-                if watcher is not None:
-                    before = states[len(final) + direction]
-                    watcher(Call(self, layer, direction, cell, source, before, lengths, own))
                 cells.append(cell)
                 sources.append(source)
                 noises.append(own)
             before = states[len(final) : len(final) + self.directions]
-            output, after = self._run_layer(cells, sources, before, lengths, noises)
+            kept: list[Captured | None] | None = None if watcher is None else []
+            output, after = self._run_layer(cells, sources, before, lengths, noises, kept)
+            if watcher is not None and kept is not None:
+                for direction, ran in enumerate(zip(cells, sources, before, (lengths, lengths), noises, kept)):
+                    watcher(Call(self, layer, direction, *ran))
             final += after
             x = self._joined(layer, output, x, noise, slice(None))
         return x, final
@@ -321,17 +328,23 @@ class Recurrent(nn.Module):
         before: Sequence[Any],
         lengths: Tensor | None,
         noises: Sequence[Any],
+        kept: list[Captured | None] | None,
     ) -> tuple[Tensor, list[Any]]:
-        """One layer: the output of its directions, merged, and their final states."""
+        """One layer: the output of its directions, merged, and their final states; to ``kept`` what each kept."""
+        keep = None if kept is None else kept.append
         if self.bidirectional:
-            both = kernels.run_both(cells, sources, before, lengths=lengths, noises=noises)
+            both = kernels.run_both(cells, sources, before, lengths=lengths, noises=noises, keep=keep)
             if both is not None:
                 return self.merge.halves(both[0]), both[1]
         outputs, final = [], []
         for direction, (cell, source, state, own) in enumerate(zip(cells, sources, before, noises)):
-            output, after = kernels.run(cell, source, state, lengths=lengths, reverse=direction == 1, noise=own)
+            output, after = kernels.run(
+                cell, source, state, lengths=lengths, reverse=direction > 0, noise=own, keep=keep
+            )
             outputs.append(output)
             final.append(after)
+            if kept is not None and len(kept) < len(outputs):
+                kept.append(None)
         return self.merge(outputs), final
 
     def _joined(self, layer: int, output: Tensor, x: Tensor, noise: Noise | None, t: Any) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -21,6 +21,7 @@ from unroll.kernels.program import Program
 
 __all__ = [
     "KINDS",
+    "Inside",
     "Kind",
     "Run",
     "instruction_set",
@@ -45,7 +46,19 @@ class Run(NamedTuple):
     noise: StepNoise | None = None
 
 
-class Misfit(RuntimeError):
+class Inside(NamedTuple):
+    """What a run held after every step, without a graph.
+
+    Attributes:
+        gates: by the names of ``Kind.signals``, (T, batch, hidden), 0 where a row has ended.
+        cells: c (T, batch, hidden), where there is one; it says nothing where a row has ended.
+    """
+
+    gates: Mapping[str, Tensor]
+    cells: Tensor | None
+
+
+class MisfitError(RuntimeError):
     """A weight, a state or a mask has another shape, dtype or place than the input asks for."""
 
 
@@ -93,7 +106,7 @@ def run(
     """``fused_layer.run`` by the engine.
 
     Raises:
-        Misfit: a weight, a leaf of the state or a mask has another shape, dtype or place than ``x`` asks for.
+        MisfitError: a weight, a leaf of the state or a mask has another shape, dtype or place than ``x`` asks for.
     """
     output, (final,), _ = run_all([Run(program, x, state, reverse, noise)], lengths)
     return output, final
@@ -101,12 +114,12 @@ def run(
 
 def run_all(
     runs: Sequence[Run], lengths: Tensor | None = None, *, capture: bool = False
-) -> tuple[Tensor, list[State], list[Tensor]]:
+) -> tuple[Tensor, list[State], list[Inside]]:
     """Several directions of one layer in one call.
 
     Returns:
-        outputs side by side (T, batch, features), the final state of each run and, with ``capture``, its gates after
-        every step (T, batch, slots · hidden), in the order of ``Kind.signals``.
+        outputs side by side (T, batch, features), the final state of each run and, with ``capture``, what it held
+        inside.
     """
     directions, tensors = [], []
     for one in runs:
@@ -122,7 +135,8 @@ def run_all(
     for direction in directions:
         finals.append(tuple(rest[: direction.leaves]))
         rest = rest[direction.leaves :]
-    return output, finals, rest
+    kinds, seen = [one.kind for one in directions if capture], iter(rest)
+    return output, finals, [Inside(kind.named(next(seen)), next(seen) if kind.cells else None) for kind in kinds]
 
 
 def _masks(noise: StepNoise | None) -> dict[str, Tensor]:
@@ -140,7 +154,7 @@ def _check(direction: Direction, one: Run) -> None:
     (rows, P), (T, B, features) = weights["weight_hh"].shape, x.shape
     H = rows // gates
     if rows != gates * H or (P != H and "weight_hr" not in weights):
-        raise Misfit(f"Expected weight_hh of {gates} gates of one size, got {(rows, P)}")
+        raise MisfitError(f"Expected weight_hh of {gates} gates of one size, got {(rows, P)}")
     for name, weight in weights.items():
         if name in _ROWS:
             _fits(name, weight, (rows,), x)
@@ -156,6 +170,8 @@ def _check(direction: Direction, one: Run) -> None:
 
 def _fits(name: str, tensor: Tensor, shape: tuple[int, ...], x: Tensor) -> None:
     if tensor.shape != shape:
-        raise Misfit(f"Expected {name} of shape {shape}, got {tuple(tensor.shape)}")
+        raise MisfitError(f"Expected {name} of shape {shape}, got {tuple(tensor.shape)}")
     if tensor.dtype is not x.dtype or not _in_memory(tensor):
-        raise Misfit(f"Expected {name} in {x.dtype} on a CPU as the input is, got {tensor.dtype} on {tensor.device}")
+        raise MisfitError(
+            f"Expected {name} in {x.dtype} on a CPU as the input is, got {tensor.dtype} on {tensor.device}"
+        )

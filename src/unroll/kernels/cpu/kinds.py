@@ -26,10 +26,20 @@ class Kind(NamedTuple):
     signals: tuple[str, ...]
     cells: bool = False
 
+    @property
+    def gated(self) -> bool:
+        """Whether the way back reads the gates: a plain RNN's derivative is told by h."""
+        return self.slots > 1
+
+    def named(self, gates: Tensor) -> dict[str, Tensor]:
+        """Views of ``gates`` (…, slots · H), each (…, H)."""
+        parts = gates.chunk(self.slots, -1)
+        return {name: part for name, part in zip(self.signals, parts) if name}
+
 
 KINDS: dict[str, Kind] = {
-    "rnn_tanh": Kind(0, 1, 1, ()),
-    "rnn_relu": Kind(1, 1, 1, ()),
+    "rnn_tanh": Kind(0, 1, 1, ("a",)),
+    "rnn_relu": Kind(1, 1, 1, ("a",)),
     "lstm": Kind(2, 4, 4, ("i", "f", "g", "o"), cells=True),
     "gru": Kind(3, 3, 4, ("n", "r", "z", "")),
     "gru_before": Kind(4, 3, 3, ("r", "z", "n")),

@@ -59,7 +59,7 @@ class Plan(NamedTuple):
 
     Attributes:
         train: whether a gradient may be asked for.
-        capture: whether the gates are wanted.
+        capture: whether gates and c of every step are wanted.
     """
 
     directions: tuple[Direction, ...]
@@ -93,18 +93,17 @@ def run(plan: Plan, tensors: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], list
     x = parts[0][0]
     widths = [h.shape[1] for _, h, _, _ in parts]
     y = x.new_empty(x.shape[0], x.shape[1], sum(widths))
-    calls, results, kept, begin = [], [y], [], 0
+    calls, results, kept, seen, begin = [], [y], [], [], 0
     for direction, (source, h, c, weights), width in zip(plan.directions, parts, widths):
         own = Call(direction, plan.lengths, source, h, c, weights, y.narrow(2, begin, width))
-        result, keep = own.forward(plan.train, plan.capture)
+        result, keep, inside = own.forward(plan.train, plan.capture)
         calls.append(own)
         results += result
         kept.append(keep)
+        seen += [t for t in inside if t is not None]
         begin += width
     _call(calls, y, _threads(parts))
-    if plan.capture:
-        results += [keep.gates if keep.gates is not None else y.new_empty(0) for keep in kept]
-    return tuple(results), kept
+    return (*results, *seen), kept
 
 
 def _call(calls: Sequence[Call], like: Tensor, threads: int) -> None:
@@ -112,7 +111,10 @@ def _call(calls: Sequence[Call], like: Tensor, threads: int) -> None:
 
 
 class Layer(torch.autograd.Function):
-    """Outputs side by side (T, batch, features); then for each direction h, c, and its gates where they are wanted."""
+    """Outputs side by side (T, batch, features); for each direction h, c; then, where wanted, what each held inside.
+
+    That is its gates (T, batch, slots · H), and c of every step (T, batch, H) where it has one.
+    """
 
     @staticmethod
     def forward(ctx: Any, plan: Plan, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -121,7 +123,7 @@ class Layer(torch.autograd.Function):
         ctx.save_for_backward(*tensors, results[0], *(t for keep in kept for t in keep))
         ctx.set_materialize_grads(False)
         if plan.capture:
-            ctx.mark_non_differentiable(*results[len(results) - len(kept) :])
+            ctx.mark_non_differentiable(*results[1 + sum(one.leaves for one in plan.directions) :])
         return results
 
     @staticmethod
@@ -201,14 +203,14 @@ class Call:
     def _new(self, *shape: int) -> Tensor:
         return self.x.new_empty(shape)
 
-    def forward(self, train: bool, capture: bool) -> tuple[list[Tensor], Kept]:
-        """The final state, and what is kept."""
+    def forward(self, train: bool, capture: bool) -> tuple[list[Tensor], Kept, Sequence[Tensor | None]]:
+        """The final state, what is kept, and with ``capture`` what was inside."""
         core, (T, B) = self.core, (self.core.steps, self.core.batch)
         H = core.hidden
         h_last = self._new(B, core.output)
         core.h_last = h_last.data_ptr()
         final, cells, gates = [h_last], None, None
-        if self.c is not None and train:
+        if self.c is not None and (train or capture):
             cells, c_last = self._new(T, B, H), self._new(B, H)
             core.c, core.c_step, core.c_last = cells.data_ptr(), B * H, c_last.data_ptr()
             final.append(c_last)
@@ -216,12 +218,14 @@ class Call:
             final.append(self._new(B, H))
             core.c = final[1].data_ptr()
         small = T * B * self.kind.slots * H * self.x.element_size() <= KEPT
-        if capture or (train and small and self.kind.signals and "gain_ih" not in self.weights):
+        # Captured or not, the way back is the same, to the bit.
+        read = train and small and self.kind.gated and "gain_ih" not in self.weights
+        if capture or read:
             gates = self._new(T, B, self.kind.slots * H)
             core.gates = gates.data_ptr()
             if capture and core.lengths:
                 gates.zero_()
-        return final, Kept(cells, gates)
+        return final, Kept(cells, gates if read else None), (gates, cells) if capture else ()
 
     def backward(
         self, kept: Kept, grad_y: Tensor | None, grads: Sequence[Tensor | None], needs: tuple[Any, ...]
@@ -231,7 +235,7 @@ class Call:
         core.backward = 1
         if kept.cells is not None:
             core.c, core.c_step = kept.cells.data_ptr(), B * H
-        if kept.gates is not None and "gain_ih" not in self.weights:
+        if kept.gates is not None:
             core.gates = kept.gates.data_ptr()
         if grad_y is not None:
             grad_y = _rowwise(grad_y)

@@ -113,6 +113,10 @@ class GRUCell(GatedCell):
             signals["k"] = 1 - z
         return Step(self.projected(h), GRUState(h), signals)
 
+    def signals_of(self, gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        signals = {name: gates[name] for name in self.gate_names}
+        return signals if self.update == "keep" else {**signals, "k": 1 - signals["z"]}
+
     def program(self, noisy: bool = False) -> Program | None:
         if noisy or not self._plain or self.proj_size:
             return None

@@ -58,6 +58,9 @@ class JANETCell(GatedCell):
         self.beta = beta
         self.reset_parameters()
 
+    def signals_of(self, gates: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        return gates
+
     def program(self, noisy: bool = False) -> Program | None:
         return self._plain_program("janet", noisy, beta=self.beta)
 

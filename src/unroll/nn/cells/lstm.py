@@ -211,6 +211,10 @@ class LSTMCell(GatedCell):
         }
         return Program("lstm_options", self._named_weights(*_OPTIONAL), numbers, self)
 
+    def signals_of(self, gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        known = {**gates, "f": 1 - gates["i"]} if self.form.coupled else gates
+        return {name: known[name] for name in "ifgo" if name in known}
+
     def _without(self) -> int:
         """What this LSTM lacks, as the engine numbers it."""
         lacks = {

@@ -57,6 +57,9 @@ class MGUCell(GatedCell):
         super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype, **options)
         self.reset_parameters()
 
+    def signals_of(self, gates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"f": gates["f"], "k": 1 - gates["f"], "n": gates["n"]}
+
     def program(self, noisy: bool = False) -> Program | None:
         return self._plain_program("mgu", noisy)
 

@@ -88,6 +88,9 @@ class RNNCell(GatedCell):
         bias = None if self.bias_ih is None or self.bias_hh is None else self.bias_ih + self.bias_hh
         return self._normed(F.linear(x, self.weight_ih) + F.linear(h, self.weight_hh), bias, self.gain_ih)
 
+    def signals_of(self, gates: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        return gates
+
     def operator(self) -> Operator | None:
         if not self._as_torch:
             return None
