@@ -39,6 +39,7 @@ void run_calls(const std::string& isa, bool wide, std::vector<Call*> given, int6
     require(threads > 0, "threads must be positive");
     std::vector<Call> calls;
     for (const Call* call : given) {
+        require(call, "a call is None");
         check(*call);
         calls.push_back(*call);
     }
