@@ -55,7 +55,13 @@ def _takes(cell: Recurrence, x: Tensor, state: Any) -> bool:
 
     So do exported programs, to be loaded where unroll's operators are not.
     """
-    if not x.numel() or torch.is_autocast_enabled(x.device.type) or transforms.needs_reference() or _exporting():
+    if (
+        not x.numel()
+        or x.is_meta
+        or torch.is_autocast_enabled(x.device.type)
+        or transforms.needs_reference()
+        or _exporting()
+    ):
         return False
     return all(t.dtype == x.dtype and t.device == x.device for t in (*state, *cell.parameters()))
 
