@@ -2,8 +2,10 @@
 # The C++ core under AddressSanitizer and UndefinedBehaviorSanitizer: built into a folder of its own, then put in the
 # place of the installed one for the engine's tests. Needs GCC or Clang with its sanitizers' libraries.
 #
-#     benchmarks/sanitize.sh                       the engine's tests and 2,000 random shapes
+#     benchmarks/sanitize.sh                       the engine's tests, a tenth of what they draw, and 300 random shapes
 #     benchmarks/sanitize.sh tests/nn/test_laws.py  other tests
+#
+# UNROLL_LAW_SHARE and UNROLL_FUZZ_COUNT ask for more. Results: benchmarks/results/sanitize.md.
 set -eu
 cd "$(dirname "$0")/.."
 python=$PWD/.venv/bin/python
@@ -24,9 +26,11 @@ esac
 
 # The C++ library goes first too: the sanitizer looks for its functions once, before Python loads anything.
 # One test limits the memory that sanitizers live on.
-[ $# -gt 0 ] || set -- tests/nn/test_cpu_engine*.py tests/nn/test_cpu_activation.py tests/nn/test_linear_recurrence*.py tests/nn/test_elementwise.py
+[ $# -gt 0 ] || set -- tests/nn/test_cpu_engine*.py tests/nn/test_cpu_activation.py \
+    tests/nn/test_linear_recurrence*.py tests/nn/test_elementwise.py
 LD_PRELOAD="$asan $(library libstdc++.so.6)" \
     ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 UNROLL_ACTIVATION_STRIDE=9973 \
+    UNROLL_LAW_SHARE="${UNROLL_LAW_SHARE:-0.1}" UNROLL_FUZZ_COUNT="${UNROLL_FUZZ_COUNT:-300}" \
     exec "$python" - "$module" -p no:cacheprovider -k "not system_gives_no_thread" "$@" <<'PROGRAM'
 import importlib.util
 import sys

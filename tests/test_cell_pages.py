@@ -350,6 +350,14 @@ def test_a_picture_that_is_wrong_is_seen(broken: Any, problem: str) -> None:
     assert [found for found in check.problems(broken) if problem in found]
 
 
+def test_words_with_marks_of_xml_are_drawn_as_they_are_written() -> None:
+    """An apostrophe, written as the number of a character, would have its digits taken for those of the words."""
+    said = 'Elman\'s 2 gates & "tanh" <f> (1990)'
+    drawn = svg.svg(dataclasses.replace(moved("phi", caption="Elman's"), legend=said))
+    found = {"".join(text.itertext()) for text in ElementTree.fromstring(drawn).iter(f"{SVG}text")}
+    assert {said, "Elman's"} <= found
+
+
 def test_a_line_to_a_node_that_is_not_there_is_refused() -> None:
     with pytest.raises(KeyError, match="no node for 'nowhere'"):
         check.problems(with_edges(Edge("x", "nowhere")))

@@ -1,60 +1,55 @@
-"""Libraries that give wrong numbers, print, fail or die: what the measurement must see."""
+"""A library that gives wrong numbers, prints, fails or dies: what the measurement must see."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from unroll.bench.cases import Case
 from unroll.bench.participant import Prepared
 from unroll.bench.unroll_layers import UnrollLayers
 
-
-class Changed(UnrollLayers):
-    """unroll's layers, their numbers changed on the way out."""
-
-    def change(self, numbers: list[Any], results: int) -> list[Any]:
-        raise NotImplementedError
-
-    def prepare(self, case: Case, variant: str) -> Prepared:
-        numbers, call, results = super().prepare(case, variant)
-        changed: Callable[[], list[Any]] = lambda: self.change([n.detach().clone() for n in numbers()], results)  # noqa: E731
-        return Prepared(changed, call, results)
+ASKED = "UNROLL_TEST_MISBEHAVE"
+"""Names the file that says how, read anew for each case."""
 
 
-class WrongOutput(Changed):
-    def change(self, numbers: list[Any], results: int) -> list[Any]:
-        numbers[0].view(-1)[0] += 1e-4
-        return numbers
-
-
-class WrongGradient(Changed):
-    """The last of the gradients alone, by a thousandth."""
-
-    def change(self, numbers: list[Any], results: int) -> list[Any]:
-        return [*numbers[:-1], numbers[-1] * 1.001] if len(numbers) > results else numbers
-
-
-class NotANumber(Changed):
-    def change(self, numbers: list[Any], results: int) -> list[Any]:
-        numbers[0].view(-1)[-1] = float("nan")
-        return numbers
-
-
-class Talkative(UnrollLayers):
-    """Prints where the answers go."""
+class Misbehaving(UnrollLayers):
+    """unroll's layers, with something wrong."""
 
     def prepare(self, case: Case, variant: str) -> Prepared:
+        how = Path(os.environ[ASKED]).read_text(encoding="utf-8")
+        if how in CHANGES:
+            return changed(super().prepare(case, variant), CHANGES[how])
+        if how == "dying":
+            os._exit(3)
+        if how == "failing":
+            raise RuntimeError("no such layer here")
+        assert how == "talkative", how
         print('{"seconds": 0}')
         return super().prepare(case, variant)
 
 
-class Failing(UnrollLayers):
-    def prepare(self, case: Case, variant: str) -> Prepared:
-        raise RuntimeError("no such layer here")
+def changed(prepared: Prepared, change: Callable[[list[Any], int], list[Any]]) -> Prepared:
+    """The numbers changed on their way out."""
+    numbers, call, results = prepared
+    return Prepared(lambda: change([n.detach().clone() for n in numbers()], results), call, results)
 
 
-class Dying(UnrollLayers):
-    def prepare(self, case: Case, variant: str) -> Prepared:
-        os._exit(3)
+def wrong_output(numbers: list[Any], results: int) -> list[Any]:
+    numbers[0].view(-1)[0] += 1e-4
+    return numbers
+
+
+def wrong_gradient(numbers: list[Any], results: int) -> list[Any]:
+    """The last of the gradients alone, by a thousandth."""
+    return [*numbers[:-1], numbers[-1] * 1.001] if len(numbers) > results else numbers
+
+
+def not_a_number(numbers: list[Any], results: int) -> list[Any]:
+    numbers[0].view(-1)[-1] = float("nan")
+    return numbers
+
+
+CHANGES = {"wrong output": wrong_output, "wrong gradient": wrong_gradient, "not a number": not_a_number}

@@ -1,4 +1,7 @@
-"""``unroll bench`` from end to end, on sizes that take no time."""
+"""``unroll bench`` from end to end, on sizes that take no time.
+
+Tests share processes, but where their start and end are the point: with a backend that is forced, with the work "long".
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,12 @@ from typing import Any
 import jsonschema
 import pytest
 
+from bench.conftest import Running
 from cli.harness import Outcome, unroll
 from unroll import bench
 from unroll.bench import run
-from unroll.bench.cases import WORKS, Case, Shape
-from unroll.bench.equality import apart
+from unroll.bench.cases import IN_FLOAT64, ON_REQUEST, WORKS, Case, Shape
+from unroll.bench.equality import BOUNDS, apart
 from unroll.bench.library import Library
 from unroll.errors import RunError
 
@@ -34,12 +38,13 @@ APART = {
 }
 ROW = {
     "type": "object",
-    "required": ["family", "work", "B", "T", "I", "H", "threads", "equal", "apart", "ran", "microseconds", "faster",
-                 "quartiles", "share_of_peak", "repeats"],
+    "required": ["family", "work", "B", "T", "I", "H", "threads", "compared_in", "equal", "apart", "ran",
+                 "microseconds", "faster", "quartiles", "share_of_peak", "repeats"],
     "properties": {
         "family": {"enum": list(bench.FAMILIES)},
         "work": {"enum": list(WORKS)},
         **{name: {"type": "integer", "minimum": 1} for name in ("B", "T", "I", "H", "threads")},
+        "compared_in": {"enum": list(BOUNDS)},
         "equal": {"type": "boolean"},
         "apart": {"type": "object", "additionalProperties": APART},
         "ran": {"type": "object", "additionalProperties": {"type": "string", "minLength": 1}},
@@ -73,7 +78,7 @@ SCHEMA = {
     "properties": {
         "started": {"type": "string"},
         "dtype": {"const": "float32"},
-        "bounds": NUMBERS,
+        "bounds": {"type": "object", "required": list(BOUNDS), "additionalProperties": NUMBERS},
         "machine": {"type": "object", "required": ["processor", "cores"]},
         "versions": {"type": "object", "required": ["unroll", "torch"]},
         "libraries": {"type": "object", "additionalProperties": {"type": "string"}},
@@ -91,11 +96,13 @@ SCHEMA["required"] = list(SCHEMA["properties"])  # type: ignore[call-overload]
 
 
 @pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, dict[str, Any]]:
+def everything(running: Running, tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, dict[str, Any]]:
     """Every work once, as text and as the file written beside it."""
     file = tmp_path_factory.mktemp("bench") / "new" / "result.json"
     every = [word for work in WORKS for word in ("--work", work)]
-    outcome = unroll("bench", *TINY, *every, "--family", "LSTM", "--family", "GRU", "--out", file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "Library", running)
+        outcome = unroll("bench", *TINY, *every, "--family", "LSTM", "--out", file)
     return outcome, json.loads(file.read_text(encoding="utf-8"))
 
 
@@ -103,11 +110,28 @@ def test_every_work_runs_and_equals(everything: tuple[Outcome, dict[str, Any]]) 
     outcome, result = everything
     assert (outcome.code, outcome.err) == (0, "")
     assert result["equal"] is True
-    expected = {(work, family) for work in WORKS for family in (["LSTM"] if work == "options" else ["LSTM", "GRU"])}
-    assert {(row["work"], row["family"]) for row in result["rows"]} == expected
+    assert [(row["work"], row["family"]) for row in result["rows"]] == [(work, "LSTM") for work in WORKS]
     for row in result["rows"]:
         assert row["faster"], (row["work"], row["family"])
         assert set(row["faster"]) == set(row["quartiles"])
+
+
+def test_another_family_runs_every_work_but_options(shared: None) -> None:
+    works = [work for work in WORKS if work not in (*ON_REQUEST, "options")]
+    outcome = unroll("bench", *GRU, *(word for work in works for word in ("--work", work)), "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    result = json.loads(outcome.out)
+    jsonschema.validate(result, SCHEMA)
+    assert [(row["work"], row["equal"], bool(row["faster"])) for row in result["rows"]] == [
+        (work, True, True) for work in works
+    ]
+
+
+def test_numbers_that_float32_cannot_give_are_compared_in_float64(everything: tuple[Outcome, dict[str, Any]]) -> None:
+    for row in everything[1]["rows"]:
+        assert row["compared_in"] == ("float64" if row["work"] in IN_FLOAT64 else "float32")
+        most = max(value or 0 for one in row["apart"].values() for value in (one["forward"], one["backward"]))
+        assert most <= max(BOUNDS[row["compared_in"]])
 
 
 def test_the_result_keeps_to_its_schema(everything: tuple[Outcome, dict[str, Any]]) -> None:
@@ -147,7 +171,7 @@ def test_a_long_sequence_runs_in_processes_of_its_own(everything: tuple[Outcome,
             assert all(row["memory_mb"][name] >= row["memory_before_mb"][name] > 50 for name in row["memory_mb"])
 
 
-def test_json_is_one_value_and_nothing_else() -> None:
+def test_json_is_one_value_and_nothing_else(shared: None) -> None:
     outcome = unroll("bench", *GRU, *ALONE, "--work", "forward", "--json")
     assert (outcome.code, outcome.err) == (0, "")
     result = json.loads(outcome.out)
@@ -155,7 +179,7 @@ def test_json_is_one_value_and_nothing_else() -> None:
     assert set(result["libraries"]) == {"torch", "unroll"}
 
 
-def test_a_file_that_cannot_be_written_costs_no_figure(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_costs_no_figure(shared: None, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     outcome = unroll("bench", *GRU, *ALONE, "--work", "forward", "--out", tmp_path / "file" / "result.json")
     assert outcome.code == 2
@@ -171,7 +195,7 @@ def test_by_default_no_more_threads_run_than_there_are_cores(
     assert run._checked_threads(None) == expected
 
 
-def test_a_terminal_without_unicode_is_written_to_in_ascii() -> None:
+def test_a_terminal_without_unicode_is_written_to_in_ascii(shared: None) -> None:
     outcome = unroll("bench", *GRU, *ALONE, "--work", "step", encoding="ascii")
     assert outcome.code == 0
     assert re.search(r"\d us", outcome.out)
@@ -179,12 +203,14 @@ def test_a_terminal_without_unicode_is_written_to_in_ascii() -> None:
     assert "\\" not in outcome.out
 
 
-@pytest.mark.parametrize(("package", "label"), [("jax", "a JAX scan"), ("onnxruntime", "ONNX Runtime")])
+@pytest.mark.parametrize(
+    ("beside", "package", "label"), [("jax", "jax", "a JAX scan"), ("onnx", "onnxruntime", "ONNX Runtime")]
+)
 def test_a_library_that_is_not_installed_is_a_line(
-    package: str, label: str, without: Callable[[str], None], tmp_path: Path
+    beside: str, package: str, label: str, without: Callable[[str, str], None], tmp_path: Path
 ) -> None:
-    without(package)
-    beside, out = {"jax": "jax", "onnxruntime": "onnx"}[package], tmp_path / "result.json"
+    without(beside, package)
+    out = tmp_path / "result.json"
     outcome = unroll("bench", *GRU, "--work", "forward", "--beside", beside, "--out", out)
     assert outcome.code == 0
     assert f"not measured: {label} ({package} is not installed)\n" in outcome.out
@@ -194,20 +220,20 @@ def test_a_library_that_is_not_installed_is_a_line(
 
 
 @pytest.mark.parametrize("name", ["onnx", "jax"])
-def test_another_library_gives_torchs_numbers(name: str, tmp_path: Path) -> None:
+def test_another_library_gives_torchs_numbers(name: str, running: Running, tmp_path: Path) -> None:
     """On an awkward shape, every family."""
     pytest.importorskip({"onnx": "onnxruntime"}.get(name, name), reason="it is not installed")
     own, wanted = tmp_path / "own.npz", tmp_path / "wanted.npz"
-    with Library("torch", 1) as torchs, Library(name, 1) as library:
+    with running("torch", 1) as torchs, running(name, 1) as library:
         for work in ["forward"] if name == "onnx" else ["forward", "training"]:
             for family in bench.FAMILIES:
                 case = Case(family, work, Shape(3, 7, 5, 11))
                 results = torchs.about("numbers", case, "", file=str(wanted))["results"]
                 assert library.about("numbers", case, "", file=str(own))["results"] == results
-                assert apart(own, wanted, results).equal, case
+                assert apart(own, wanted, results, case.compared_in).equal, case
 
 
-@pytest.mark.parametrize("how", ["WrongGradient", "NotANumber"])
+@pytest.mark.parametrize("how", ["wrong gradient", "not a number"])
 def test_unequal_numbers_have_no_speed_and_fail(how: str, instead: Callable[[str, str], None], tmp_path: Path) -> None:
     instead("unroll", how)
     out = tmp_path / "result.json"
@@ -225,7 +251,7 @@ def test_unequal_numbers_have_no_speed_and_fail(how: str, instead: Callable[[str
 
 
 def test_one_librarys_wrong_numbers_leave_the_others_their_speed(instead: Callable[[str, str], None]) -> None:
-    instead("eager", "WrongOutput")
+    instead("eager", "wrong output")
     outcome = unroll("bench", *GRU, "--work", "forward", "--beside", "eager", "--json")
     assert outcome.code == 1
     (row,) = json.loads(outcome.out)["rows"]
@@ -235,14 +261,14 @@ def test_one_librarys_wrong_numbers_leave_the_others_their_speed(instead: Callab
 
 def test_what_rests_on_wrong_numbers_is_not_timed(instead: Callable[[str, str], None]) -> None:
     """Captured gates equal the run without them, but both are wrong."""
-    instead("unroll", "WrongOutput")
+    instead("unroll", "wrong output")
     outcome = unroll("bench", *GRU, "--work", "captured")
     assert outcome.code == 1
     assert not re.search(r"\d (µs|ms|s)\b", outcome.out)
 
 
 def test_what_a_library_prints_is_no_answer(instead: Callable[[str, str], None]) -> None:
-    instead("unroll", "Talkative")
+    instead("unroll", "talkative")
     outcome = unroll("bench", *GRU, *ALONE, "--work", "forward", "--json")
     assert outcome.code == 0
     assert json.loads(outcome.out)["rows"][0]["microseconds"]["unroll"] > 0
@@ -250,7 +276,7 @@ def test_what_a_library_prints_is_no_answer(instead: Callable[[str, str], None])
 
 @pytest.mark.parametrize(
     ("how", "told"),
-    [("Failing", "RuntimeError: no such layer here"), ("Dying", "ended at GRU forward 2,6,3,4: exit code 3")],
+    [("failing", "RuntimeError: no such layer here"), ("dying", "ended at GRU forward 2,6,3,4: exit code 3")],
 )
 def test_a_library_that_fails_says_where(how: str, told: str, instead: Callable[[str, str], None]) -> None:
     instead("unroll", how)

@@ -12,7 +12,7 @@ import torch
 from unroll.bench import peak
 from unroll.bench.cases import FAMILIES, GRID, SHAPES, STEPS, Case, Shape, chosen
 from unroll.bench.contenders import contenders
-from unroll.bench.equality import BACKWARD, FORWARD, apart
+from unroll.bench.equality import BOUNDS, apart
 from unroll.bench.measure import _told
 from unroll.bench.participant import clock, clock_name, seconds
 from unroll.bench.summary import goals, summary
@@ -20,10 +20,10 @@ from unroll.bench.summary import goals, summary
 # Equal numbers
 
 
-def compared(tmp_path: Path, own: list[Any], wanted: list[Any], results: int) -> Any:
-    np.savez(tmp_path / "own.npz", *own)
-    np.savez(tmp_path / "wanted.npz", *wanted)
-    return apart(tmp_path / "own.npz", tmp_path / "wanted.npz", results)
+def compared(tmp_path: Path, own: list[Any], wanted: list[Any], results: int, dtype: str = "float32") -> Any:
+    for name, arrays in (("own", own), ("wanted", wanted)):
+        np.savez(tmp_path / f"{name}.npz", *(array.astype(dtype) for array in arrays))
+    return apart(tmp_path / "own.npz", tmp_path / "wanted.npz", results, dtype)
 
 
 def test_a_difference_is_relative_to_the_largest_number_of_its_tensor(tmp_path: Path) -> None:
@@ -34,13 +34,23 @@ def test_a_difference_is_relative_to_the_largest_number_of_its_tensor(tmp_path: 
     assert found.equal
 
 
-@pytest.mark.parametrize(("which", "bound"), [(0, FORWARD), (1, BACKWARD)])
-def test_the_bound_of_results_is_not_that_of_gradients(which: int, bound: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", list(BOUNDS))
+@pytest.mark.parametrize("which", [0, 1])
+def test_results_gradients_and_each_dtype_have_bounds_of_their_own(dtype: str, which: int, tmp_path: Path) -> None:
     wanted = [np.ones(3), np.ones(3)]
     for factor, equal in ((0.9, True), (1.1, False)):
         own = [one.copy() for one in wanted]
-        own[which][1] += factor * bound
-        assert compared(tmp_path, own, wanted, 1).equal is equal
+        own[which][1] += factor * BOUNDS[dtype][which]
+        assert compared(tmp_path, own, wanted, 1, dtype).equal is equal
+
+
+def test_numbers_of_another_dtype_are_not_equal(tmp_path: Path) -> None:
+    """What was to be compared in float64 says nothing in float32, though it be the same."""
+    for name in ("own", "wanted"):
+        np.savez(tmp_path / f"{name}.npz", np.ones(2, np.float32))
+    files = tmp_path / "own.npz", tmp_path / "wanted.npz"
+    assert apart(*files, 1, "float32").equal
+    assert not apart(*files, 1, "float64").equal
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -16,17 +16,19 @@ from unroll.errors import RunError
 MEASURED = "from unroll.bench.serving import most_memory_mb as m; before = m(); {work}; print(before, m())"
 
 
-def memory(work: str) -> tuple[float, float]:
-    command = [sys.executable, "-c", MEASURED.format(work=work)]
-    before, after = map(float, subprocess.run(command, capture_output=True, check=True).stdout.split())
-    return before, after
+def memory(*works: str) -> list[tuple[float, float]]:
+    """Before and after each work, in processes that run beside each other."""
+    commands = [[sys.executable, "-c", MEASURED.format(work=work)] for work in works]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE) for command in commands]
+    found = [tuple(map(float, process.communicate()[0].split())) for process in running]
+    return [(before, after) for before, after in found]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the memory of the starting process counts too")
 def test_the_most_memory_is_that_of_the_process_alone() -> None:
     """300 MB held here count for nothing there; 200 MB held there count, given back or not."""
     held = np.ones(300_000_000, dtype=np.uint8)
-    quiet, loud = memory("pass"), memory("import numpy; numpy.ones(200_000_000, dtype=numpy.uint8)")
+    quiet, loud = memory("pass", "import numpy; numpy.ones(200_000_000, dtype=numpy.uint8)")
     assert held.all()
     assert quiet[1] - quiet[0] < 10
     assert abs(loud[1] - loud[0] - 200) < 20
@@ -43,15 +45,14 @@ def test_each_library_runs_on_as_many_threads_as_asked(tmp_path, monkeypatch) ->
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setitem(PARTICIPANTS, "torch", "counting:Counting")
-    for threads in (1, 2):
-        with Library("torch", threads) as library:
-            assert library.version == str(threads)
+    with Library("torch", 1) as one, Library("torch", 2) as two:
+        assert (one.version, two.version) == ("1", "2")
 
 
-def test_answers_come_in_the_order_of_the_requests(tmp_path) -> None:
+def test_answers_come_in_the_order_of_the_requests(running, tmp_path) -> None:
     """Also after one that failed: the process goes on."""
     case = Case("LSTM", "forward", Shape(2, 3, 4, 5))
-    with Library("torch", 1) as library:
+    with running("torch", 1) as library:
         with pytest.raises(RunError, match=r"torch\.nn failed at LSTM forward 2,3,4,5\nFileNotFoundError"):
             library.about("numbers", case, "", file=str(tmp_path / "no" / "file.npz"))
         assert library.about("time", case, "", calls=3)["seconds"] > 0

@@ -283,6 +283,12 @@ def test_a_state_or_weight_that_does_not_fit_is_refused_before_memory_is_read(ki
             cpu.run(program, x, (x.new_zeros(2, H), x.new_zeros(B, H))[: 2 if kind == "layer:LSTM" else 1])
 
 
+@pytest.mark.parametrize(("blank", "told"), [(False, "a call is None"), (True, "steps and batch must be positive")])
+def test_a_call_that_says_nothing_is_refused(blank: bool, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        cpu.native().run("portable", False, [cpu.native().Call() if blank else None], 1)
+
+
 @every_kind
 def test_autocast_around_the_way_back_changes_no_number(kind: str) -> None:
     layer, x, _, lengths = prepared(kind, SHAPE, F32, True)

@@ -58,7 +58,7 @@ def spans(markup: str) -> str:
     parts: list[str] = []
     lowered = False
     for piece in pieces(markup):
-        text = _UPRIGHT.sub(r'<tspan class="up">\g<0></tspan>', escape(piece.text))
+        text = _UPRIGHT.sub(r'<tspan class="up">\g<0></tspan>', escape(piece.text, quote=False))
         if piece.lowered:
             parts.append(f'<tspan font-size="{SUBSCRIPT:.0%}" dy=".3em">{text}</tspan>')
         elif lowered:

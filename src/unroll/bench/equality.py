@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-FORWARD, BACKWARD = 2e-6, 2e-5
+BOUNDS = {"float32": (2e-6, 2e-5), "float64": (1e-10, 1e-10)}
 """How far results and gradients may be apart, relative to the largest number of their tensor."""
 
 
@@ -19,21 +19,29 @@ class Apart(NamedTuple):
     equal: bool
 
 
-def apart(file: Path, other: Path, results: int) -> Apart:
-    """How far the numbers of ``file`` are from those of ``other``; the first ``results`` tensors are results."""
+def apart(file: Path, other: Path, results: int, dtype: str) -> Apart:
+    """How far the numbers of ``file`` are from those of ``other``; the first ``results`` tensors are results.
+
+    Numbers of another ``dtype`` are not equal, and neither are tensors of another shape.
+    """
     with np.load(file) as own, np.load(other) as wanted:
         names = wanted.files
-        if own.files != names or any(own[name].shape != wanted[name].shape for name in names):
+        if own.files != names or any(not _alike(own[name], wanted[name], dtype) for name in names):
             return Apart(None, None, False)
         found = [_difference(own[name], wanted[name]) for name in names]
     forward, backward = max(found[:results], default=0.0), max(found[results:], default=0.0)
-    equal = forward <= FORWARD and backward <= BACKWARD
+    most_forward, most_backward = BOUNDS[dtype]
+    equal = forward <= most_forward and backward <= most_backward
     return Apart(_finite(forward), _finite(backward) if len(found) > results else None, equal)
 
 
 def bounds() -> dict[str, Any]:
     """What is allowed, for the record."""
-    return {"results": FORWARD, "gradients": BACKWARD}
+    return {dtype: {"results": forward, "gradients": backward} for dtype, (forward, backward) in BOUNDS.items()}
+
+
+def _alike(own: Any, wanted: Any, dtype: str) -> bool:
+    return own.shape == wanted.shape and own.dtype == wanted.dtype == np.dtype(dtype)
 
 
 def _difference(own: Any, wanted: Any) -> float:

@@ -33,12 +33,24 @@ class TorchLayers:
     def prepare(self, case: Case, variant: str) -> Prepared:
         if case.work == "step":
             return self.stepping(case)
-        layer, x, weight = made(self.layer(case.family, case.shape, variant), case.shape)
         if case.work == "forward":
+            layer, x, _ = made(self.layer(case.family, case.shape, variant), case.shape)
             forward = without_gradient(lambda: flat(layer(x)))
             return Prepared(forward, forward, results(case))
+        timed = self.training(case, variant, torch.float32)
+        if case.compared_in == "float32":
+            return timed
+        return timed._replace(numbers=self.in_float64(case, variant, timed.call))
+
+    def training(self, case: Case, variant: str, dtype: torch.dtype) -> Prepared:
+        layer, x, weight = made(self.layer(case.family, case.shape, variant), case.shape)
+        layer, x, weight = layer.to(dtype), x.to(dtype), weight.to(dtype)
         run = self.runner(layer, x, case, variant)
         return training(layer, x, weight, run, results(case), last_only=case.work == "long")
+
+    def in_float64(self, case: Case, variant: str, timed: Call) -> Callable[[], list[Tensor]]:
+        """The numbers of a training step in float64, run as ``timed`` is."""
+        return lambda: list(self.training(case, variant, torch.float64).numbers())
 
     def layer(self, family: str, shape: Shape, variant: str) -> Callable[[], nn.Module]:
         """How to make the layer, once the seed is set."""

@@ -45,6 +45,16 @@ class UnrollLayers(TorchLayers):
         lengths = ragged_lengths(case.shape)
         return lambda: layer(x, lengths=lengths)
 
+    def in_float64(self, case: Case, variant: str, timed: Call) -> Callable[[], list[Tensor]]:
+        compute = super().in_float64(case, variant, timed)
+
+        def numbers() -> list[Tensor]:
+            (backend,) = self.ran(timed)
+            with kernels.use(backend):
+                return compute()
+
+        return numbers
+
     def stepping(self, case: Case) -> Prepared:
         layer, sequence, _ = made(self.layer(case.family, case.shape, ""), case.shape)
         stream, x = cast(Recurrent, layer).stream(case.shape.B), sequence[0]

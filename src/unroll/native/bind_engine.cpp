@@ -40,6 +40,7 @@ void check(const Call& call) {
 std::vector<Call> checked(const std::vector<Call*>& given) {
     std::vector<Call> calls;
     for (const Call* call : given) {
+        require(call, "a call is None");
         check(*call);
         calls.push_back(*call);
     }
