@@ -13,7 +13,7 @@ from unroll.tasks.forecast import (
 )
 from unroll.tasks.forecaster import Forecaster
 from unroll.tasks.network import NetworkOptions, build_encoder, in_double
-from unroll.tasks.options import duration, located, names, source_name, stem
+from unroll.tasks.options import check_known, duration, located, names, option, source_name, stem
 from unroll.tasks.registry import DEFAULT, TASKS, load_run, prepare, task_kind
 from unroll.tasks.scores import METRICS, WindowErrors, score_arrays, scores_of
 
@@ -39,11 +39,13 @@ __all__ = [
     "WindowErrors",
     "build_encoder",
     "build_network",
+    "check_known",
     "duration",
     "in_double",
     "load_run",
     "located",
     "names",
+    "option",
     "options_dict",
     "options_from",
     "prepare",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -164,8 +164,9 @@ class Task(ABC):
 class TaskKind:
     """A task by name, and the classes its options come in.
 
-    ``data`` says how the source is read, ``options`` what is learned of it (its ``task`` is the name);
-    ``training`` holds the settings that differ from ``FitSettings``' own defaults.
+    ``data`` says how the source is read, ``options`` what is learned of it (its ``task`` is the name). Their fields
+    made by ``options.option`` are options of the commands. ``reading`` names those of ``data`` that may differ when a
+    run reads new data; ``training`` holds the settings that differ from ``FitSettings``' own defaults.
     """
 
     name: str
@@ -174,7 +175,12 @@ class TaskKind:
     errors: type[Any]
     prepare: Callable[[Any, Any, Any], Task]
     estimator: Callable[[], type[Estimator]]
+    reading: Sequence[str] = ()
     training: Mapping[str, Any] = field(default_factory=dict)
+
+    def names(self) -> list[str]:
+        """The options that are this task's own."""
+        return [*(f.name for f in fields(self.data)), *(f.name for f in fields(self.options))]
 
 
 def options_dict(options: Any) -> dict[str, Any]:

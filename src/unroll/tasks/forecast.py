@@ -338,4 +338,12 @@ def _forecaster() -> type[Estimator]:
     return Forecaster
 
 
-KIND = TaskKind("forecast", DataOptions, ForecastOptions, WindowErrors, prepare, _forecaster)
+KIND = TaskKind(
+    "forecast",
+    DataOptions,
+    ForecastOptions,
+    WindowErrors,
+    prepare,
+    _forecaster,
+    reading=("delimiter", "layout", "na", "missing", "sort", "drop_bad_rows", "skip_bad_series"),
+)

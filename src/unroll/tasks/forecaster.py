@@ -21,7 +21,7 @@ from unroll.data import (
     restore,
     show_time,
 )
-from unroll.errors import ConfigError, DataError, did_you_mean
+from unroll.errors import DataError
 from unroll.models import DirectForecast
 from unroll.tasks.baselines import LastValue, SeasonalNaive
 from unroll.tasks.estimator import Estimator
@@ -35,7 +35,7 @@ from unroll.tasks.forecast import (
     read_series,
 )
 from unroll.tasks.network import NetworkOptions
-from unroll.tasks.options import names
+from unroll.tasks.options import check_known, names
 from unroll.train import FitSettings
 
 
@@ -225,12 +225,7 @@ class Forecaster(Estimator):
 
 def _reading(given: dict[str, Any]) -> dict[str, Any]:
     """Options of how data is read, checked by name."""
-    known = ("delimiter", "layout", "na", "missing", "sort", "drop_bad_rows", "skip_bad_series")
-    for name in given:
-        if name not in known:
-            raise ConfigError(
-                f"unknown option '{name}'.{did_you_mean(name, known)}", expected=f"one of {', '.join(known)}"
-            )
+    check_known(given, KIND.reading)
     return given | ({"na": names(given["na"])} if "na" in given else {})
 
 
