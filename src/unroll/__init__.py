@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "Classifier": "unroll.tasks",
     "Comparison": "unroll.comparison",
     "Forecaster": "unroll.tasks",
     "Trace": "unroll.inspect",
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from unroll.comparison import Comparison
     from unroll.errors import UnrollError
     from unroll.inspect import Trace, trace
-    from unroll.tasks import Forecaster
+    from unroll.tasks import Classifier, Forecaster
 
 
 def __getattr__(name: str) -> Any:

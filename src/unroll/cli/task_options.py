@@ -26,8 +26,12 @@ class TaskCommand(Command):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         ctx.meta[_KIND] = _kind(args)
-        ctx.meta[_TYPED] = {}
-        return super().parse_args(ctx, args)
+        rest: list[str] = super().parse_args(ctx, args)
+        # No command declares the generated options: they are kept beside the parameters it is called with.
+        made = {param.name for param in ctx.meta.get(_OWN, ())}
+        values = {name: ctx.params.pop(name) for name in made & ctx.params.keys()}
+        ctx.meta[_TYPED] = {n: v for n, v in values.items() if ctx.get_parameter_source(n).name != "DEFAULT"}
+        return rest
 
     def get_params(self, ctx: Any) -> list[Any]:
         declared: list[Any] = super().get_params(ctx)
@@ -113,15 +117,6 @@ def _option(field: Any, hint: Any) -> tuple[Any, Any]:
         metavar=told["metavar"] or None,
         show_default=told["shown"] or True,
         rich_help_panel=told["under"],
-        expose_value=False,
-        callback=_keep,
     )
     default = (list(field.default) or None) if several else field.default
     return Annotated[(list[str] | None) if several else hint, made], default
-
-
-def _keep(context: typer.Context, param: typer.CallbackParam, value: Any) -> Any:
-    source = context.get_parameter_source(str(param.name))
-    if source is not None and source.name != "DEFAULT":
-        context.meta[_TYPED][param.name] = value
-    return value

@@ -66,13 +66,20 @@ def assemble(
         "answer": answer.to_dict(),
         "candidates": [_candidate(m, intervals[m.network.name]) for m in measured],
         "baselines": [_baseline(b, intervals[b.name], errors[b.name][0]) for b in baselines],
-        **task.shown({m.network.name: network_of(m) for m in measured}, baselines),
+        **task.shown({m.network.name: network_of(m) for m in measured}, baselines, _best(entries)),
         "failures": failures,
     }
 
 
 def _intervals(resampler: Resampler, task: Task, seeds: Sequence[Errors], stream: int) -> dict[str, Interval]:
     return {metric: resampler.interval(seeds, metric, stream=stream) for metric in task.metrics}
+
+
+def _best(entries: Sequence[Entry]) -> str:
+    """The network with the best score, or the first where none has one."""
+    networks = [e for e in entries if e.network]
+    scored = [e for e in networks if e.score.mean is not None]
+    return min(scored, key=lambda e: e.rank).name if scored else networks[0].name
 
 
 def _gains(

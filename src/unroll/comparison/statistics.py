@@ -45,6 +45,7 @@ class Resampler:
         draws = rng.integers(0, max(1, self.blocks), size=(replicates, self.blocks))
         self._counts = np.stack([np.bincount(d, minlength=self.blocks) for d in draws]).astype(np.float64)
         self._replicates = replicates
+        self._known: dict[int, tuple[Errors, dict[str, np.ndarray]]] = {}
         self.enough = _horizons(windows, horizon) >= FEWEST_HORIZONS
         self._widening = _widening(self.blocks)
 
@@ -99,11 +100,11 @@ class Resampler:
         return Interval(mean, float(mean - wider * (mean - low)), float(mean + wider * (high - mean)))
 
     def _one(self, errors: Errors, metric: str) -> np.ndarray:
-        totals = {
-            name: self._counts @ np.bincount(self._block, weights=column, minlength=self.blocks)
-            for name, column in errors.columns().items()
-        }
-        return errors.score_arrays(totals)[metric]
+        if id(errors) not in self._known:
+            sums = errors.block_sums(self._block, self.blocks)
+            scores = errors.score_arrays({name: self._counts @ column for name, column in sums.items()})
+            self._known[id(errors)] = errors, scores
+        return self._known[id(errors)][1][metric]
 
 
 def _horizons(windows: Errors, horizon: int) -> float:

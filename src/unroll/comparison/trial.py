@@ -58,8 +58,8 @@ def run_trial(
 
 def save_errors(path: Path, errors: Errors, task: str) -> None:
     """Write a trial's error sums per example, and whose they are."""
-    arrays = {"series": errors.series, "origins": errors.origins, **errors.columns()}
-    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, {"task": task}))
+    arrays = {name: np.ascontiguousarray(array) for name, array in errors.arrays().items()}
+    write_bytes(path, save(arrays, {"task": task}))
 
 
 def load_errors(path: Path) -> Errors:

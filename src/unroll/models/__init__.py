@@ -1,6 +1,7 @@
 """Networks built from recurrent layers, and what goes between them: attention, pooling, a Transformer encoder."""
 
 from unroll.models.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention, Memory
+from unroll.models.classify import SequenceClassifier
 from unroll.models.encoder_layer import KeyValueState
 from unroll.models.encoder_stream import TransformerStream
 from unroll.models.forecast import DirectForecast
@@ -26,6 +27,7 @@ __all__ = [
     "Memory",
     "MultiHeadAttention",
     "Pooling",
+    "SequenceClassifier",
     "TransformerEncoder",
     "TransformerStream",
     "attention",

@@ -1,6 +1,9 @@
 """What networks are trained for: data, network, loss, metrics and baselines of each task."""
 
 from unroll.tasks.baselines import LastValue, RidgeAR, SeasonalNaive
+from unroll.tasks.classifier import Classifier
+from unroll.tasks.classify import ClassifyTask
+from unroll.tasks.classify_options import ClassifyData, ClassifyOptions
 from unroll.tasks.contract import Baseline, Errors, Probe, Task, TaskKind, options_dict, options_from
 from unroll.tasks.estimator import Estimator
 from unroll.tasks.forecast import (
@@ -22,6 +25,10 @@ __all__ = [
     "METRICS",
     "TASKS",
     "Baseline",
+    "Classifier",
+    "ClassifyData",
+    "ClassifyOptions",
+    "ClassifyTask",
     "DataOptions",
     "Errors",
     "Estimator",

@@ -32,11 +32,14 @@ class Errors(Protocol):
     @property
     def origins(self) -> np.ndarray: ...
 
-    def columns(self) -> dict[str, np.ndarray]:
-        """The sums that ``score_arrays`` needs, by name, each (examples,) float64."""
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything, to be stored."""
+
+    def block_sums(self, block: np.ndarray, blocks: int) -> dict[str, np.ndarray]:
+        """What ``score_arrays`` needs, by name, added up within blocks of examples: (blocks,) or (blocks, n)."""
 
     def score_arrays(self, total: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Every metric from sums over examples, arrays of one shape; NaN where nothing could be scored."""
+        """Every metric from sums over examples, (…,) or (…, n); NaN where nothing could be scored."""
 
     def scores(self) -> dict[str, float | None]:
         """Every metric over all examples; None where nothing could be scored."""
@@ -46,7 +49,7 @@ class Errors(Protocol):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Errors:
-        """What ``series``, ``origins`` and ``columns`` gave, read back."""
+        """What ``arrays`` gave, read back."""
 
 
 class Baseline(Protocol):
@@ -144,8 +147,9 @@ class Task(ABC):
         """How the figures came about, in words."""
 
     @abstractmethod
-    def shown(self, networks: Mapping[str, nn.Module], baselines: Sequence[Any]) -> dict[str, Any]:
-        """Further parts of a result: ``examples``, and ``tables`` of what was predicted."""
+    def shown(self, networks: Mapping[str, nn.Module], baselines: Sequence[Any], best: str) -> dict[str, Any]:
+        """Further parts of a result: ``examples``; ``tables`` of what was predicted, of the network ``best``; and the
+        ``words`` a report uses of this task (a result without them is a forecast's)."""
 
     @abstractmethod
     def probe(self, network: nn.Module) -> Probe:

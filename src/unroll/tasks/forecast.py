@@ -203,7 +203,7 @@ class ForecastTask(Task):
     def protocol(self) -> str:
         return result.protocol(self)
 
-    def shown(self, networks: Mapping[str, nn.Module], baselines: Sequence[Baseline]) -> dict[str, Any]:
+    def shown(self, networks: Mapping[str, nn.Module], baselines: Sequence[Baseline], best: str) -> dict[str, Any]:
         return {"examples": result.examples(self, networks, baselines)}
 
     def probe(self, network: nn.Module) -> Probe:

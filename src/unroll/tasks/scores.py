@@ -46,12 +46,18 @@ class WindowErrors:
         """The sums and counts that ``scores_of`` needs, by name, each (windows,)."""
         return {**self.sums, "count": self.count, "scaled_count": self.scaled_count}
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What ``from_arrays`` reads back."""
+        return {"series": self.series, "origins": self.origins, **self.columns()}
+
+    def block_sums(self, block: np.ndarray, blocks: int) -> dict[str, np.ndarray]:
+        return {name: np.bincount(block, weights=column, minlength=blocks) for name, column in self.columns().items()}
+
     def score_arrays(self, total: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return score_arrays(total)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> WindowErrors:
-        """What ``series``, ``origins`` and ``columns`` gave, read back."""
         sums = dict(arrays)
         own = {name: sums.pop(name) for name in ("series", "origins", "count", "scaled_count")}
         return cls(**own, sums=sums)
