@@ -74,7 +74,7 @@ Loss = Annotated[
 ]
 Epochs = Annotated[int, option("--epochs", "At most this many epochs.", "N", under=TRAINING)]
 Patience = Annotated[int, option("--patience", "Stop after this many epochs without a gain.", "N", under=TRAINING)]
-BatchSize = Annotated[int, option("--batch-size", "Windows per training step.", "N", under=TRAINING)]
+BatchSize = Annotated[int, option("--batch-size", "Examples per training step.", "N", under=TRAINING)]
 Config = Annotated[
     Path | None,
     option("--config", "Repeat the run of this config.yaml; options given beside it win.", "FILE", under=RUN),

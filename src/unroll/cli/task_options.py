@@ -14,6 +14,7 @@ from unroll.cli.help import Command
 from unroll.errors import UnrollError
 
 _KIND, _OWN, _TYPED = "unroll.kind", "unroll.own", "unroll.typed"
+AS_TRAINED = "as the run's own data"
 DEFAULT = "forecast"
 """The task whose options every command is declared with; no other needs a line of code here."""
 
@@ -40,7 +41,7 @@ class TaskCommand(Command):
             return declared
         if _OWN not in ctx.meta:
             trains = any(param.name == "task" for param in declared)
-            ctx.meta[_OWN] = _made(kind, kind.names() if trains else kind.reading)
+            ctx.meta[_OWN] = _made(kind, trains)
         return [param for param in declared if _of_no_task(param.name)] + ctx.meta[_OWN]
 
 
@@ -88,16 +89,20 @@ def _of_no_task(name: str) -> bool:
     return {"feature": "features", "target": "targets"}.get(name, name) not in TASKS[DEFAULT].names()
 
 
-def _made(kind: Any, names: Sequence[str]) -> list[Any]:
-    """Click's options for those fields of the task's dataclasses."""
+def _made(kind: Any, trains: bool) -> list[Any]:
+    """Click's options for the fields of the task's dataclasses; of a run that is read, those that may differ."""
+    names = kind.names() if trains else kind.reading
     parameters, annotations = [], {}
     for group in (kind.data, kind.options):
         hints = get_type_hints(group)
         for field in fields(group):
             if field.name not in names or "help" not in field.metadata:
                 continue
-            annotations[field.name], default = _option(field, hints[field.name])
-            parameters.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default))
+            annotation, default = _option(field, hints[field.name], None if trains else AS_TRAINED)
+            annotations[field.name] = annotation
+            parameters.append(
+                inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            )
 
     def command(**_: Any) -> None: ...
 
@@ -108,14 +113,14 @@ def _made(kind: Any, names: Sequence[str]) -> list[Any]:
     return list(typer.main.get_command(app).params)
 
 
-def _option(field: Any, hint: Any) -> tuple[Any, Any]:
+def _option(field: Any, hint: Any, shown: str | None) -> tuple[Any, Any]:
     told = field.metadata
     several = field.default == () or isinstance(field.default, tuple)
     made = typer.Option(
         f"--{field.name.replace('_', '-')}",
         help=told["help"],
         metavar=told["metavar"] or None,
-        show_default=told["shown"] or True,
+        show_default=shown or told["shown"] or True,
         rich_help_panel=told["under"],
     )
     default = (list(field.default) or None) if several else field.default

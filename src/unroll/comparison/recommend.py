@@ -88,7 +88,8 @@ def percent(share: float) -> str:
 
 def difference(share: float, higher: bool) -> str:
     """A gain in words: a share of the other's score, or percentage points where more is better."""
-    return percent(share).replace(" %", " points") if higher else percent(share)
+    told = percent(share)
+    return told.replace(" %", " point" if told == "1 %" else " points") if higher else told
 
 
 def _rank(entry: Entry) -> float:

@@ -72,7 +72,9 @@ def assemble(
 
 
 def _intervals(resampler: Resampler, task: Task, seeds: Sequence[Errors], stream: int) -> dict[str, Interval]:
-    return {metric: resampler.interval(seeds, metric, stream=stream) for metric in task.metrics}
+    found = {metric: resampler.interval(seeds, metric, stream=stream) for metric in task.metrics}
+    # Where more is better it is a share, of which there is no more than 1.
+    return {m: i._replace(high=min(1.0, i.high)) if m in task.higher and i.high else i for m, i in found.items()}
 
 
 def _best(entries: Sequence[Entry]) -> str:

@@ -61,8 +61,8 @@ class SequenceClassifier(nn.Module):
         return self.scores(self.pool(output, lengths))
 
     def embedded(self, x: Tensor) -> Tensor:
-        """What the encoder reads, (batch, T, input_size)."""
-        return x if self.embedding is None else self.embedding(x)
+        """What the encoder reads, (batch, T, input_size), in the network's own dtype."""
+        return x.to(self.head.weight.dtype) if self.embedding is None else self.embedding(x)
 
     def scores(self, summary: Tensor) -> Tensor:
         """From what is pooled, (batch, output_size)."""

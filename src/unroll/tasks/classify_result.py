@@ -152,7 +152,7 @@ def probe(task: ClassifyTask, network: nn.Module) -> Probe:
     x, sizes = x[:, :LONGEST_PROBED], sizes.clamp(max=LONGEST_PROBED)
     y = torch.from_numpy(np.minimum(task.truth[indices], len(task.classes) - 1))
     with torch.no_grad():
-        read = double.embedded(x if x.dtype == torch.int64 else x.double())  # type: ignore[operator]
+        read = double.embedded(x)  # type: ignore[operator]
 
     def loss(summary: Tensor) -> Tensor:
         return nn.functional.cross_entropy(double.scores(summary), y, reduction="none")  # type: ignore[operator]
