@@ -109,18 +109,18 @@ def _shares(options: ClassifyOptions, count: int, given: dict[str, Examples]) ->
 
 
 def _check_size(own: Examples, indices: dict[str, np.ndarray], given: dict[str, Examples], options: Any) -> None:
+    classes = {own.labels[k] for k in indices["train"]}
+    if len(classes) < 2:
+        raise DataError(
+            f"every training example of {own.name} is of one class, '{next(iter(classes))}'",
+            expected="two classes or more",
+        )
     empty = [part for part in PARTS if not len(indices[part]) and part not in given]
     if empty:
         raise DataError(
             f"{own.name} has {counted(len(own), 'example')}: none is left for the {empty[0]} part",
             expected=f"examples in each part of --split {options.split}",
             fix="Give more examples, another --split, or --valid FILE and --test FILE",
-        )
-    classes = {own.labels[k] for k in indices["train"]}
-    if len(classes) < 2:
-        raise DataError(
-            f"every training example of {own.name} is of one class, '{next(iter(classes))}'",
-            expected="two classes or more",
         )
 
 
