@@ -88,7 +88,7 @@ def test_balanced_classes_weigh_alike():
 
 def test_an_epoch_visits_every_example_once(task):
     problem = ClassifyProblem(task)
-    batches = problem.batches(torch.randperm(problem.train_count), 16)
+    batches = problem.cut(torch.randperm(problem.train_count), 16)
     assert sorted(torch.cat(batches).tolist()) == list(range(problem.train_count))
 
 
@@ -225,7 +225,7 @@ def test_rows_without_a_label_are_named_or_left_out():
     ("frame", "words"),
     [
         (reviews(40).with_columns(label=pl.lit("p")), "one class, 'p'"),
-        (reviews(2), "none is left for the"),
+        (pl.DataFrame({"document": ["a", "b", "c"], "label": ["p", "n", "p"]}), "none is left for the"),
         (reviews(40).with_columns(label=pl.lit("")), "no label"),
         (reviews(40).drop("document"), "no column 'document'"),
     ],

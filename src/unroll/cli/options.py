@@ -21,7 +21,7 @@ Data = Annotated[
     typer.Argument(metavar="DATA", help="CSV, TSV or Parquet file, or the name of a data set (unroll datasets)."),
 ]
 TaskName = Annotated[
-    str, option("--task", "What is learned: forecast or classify; --help beside it lists its options.", "NAME")
+    str, option("--task", "What is learned: forecast, classify or tag; --help beside it lists its options.", "NAME")
 ]
 Target = Annotated[
     list[str] | None,

@@ -19,6 +19,9 @@ from unroll.tasks.network import NetworkOptions, build_encoder, in_double
 from unroll.tasks.options import check_known, duration, located, names, option, source_name, stem
 from unroll.tasks.registry import DEFAULT, TASKS, load_run, prepare, task_kind
 from unroll.tasks.scores import METRICS, WindowErrors, score_arrays, scores_of
+from unroll.tasks.tag import TagTask
+from unroll.tasks.tag_options import TagData, TagOptions
+from unroll.tasks.tagger import Tagger
 
 __all__ = [
     "DEFAULT",
@@ -41,6 +44,10 @@ __all__ = [
     "Probe",
     "RidgeAR",
     "SeasonalNaive",
+    "TagData",
+    "TagOptions",
+    "TagTask",
+    "Tagger",
     "Task",
     "TaskKind",
     "WindowErrors",

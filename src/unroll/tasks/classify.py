@@ -21,7 +21,7 @@ from unroll.tasks.classify_inputs import NumberInput, TextInput
 from unroll.tasks.classify_options import READING, ClassifyData, ClassifyOptions
 from unroll.tasks.classify_reading import Parts, read_parts
 from unroll.tasks.contract import Probe, Task, TaskKind
-from unroll.tasks.memory import classifier_megabytes
+from unroll.tasks.memory import memory_told, padding_told, training_megabytes
 from unroll.tasks.network import NetworkOptions, build_encoder
 from unroll.train import FitSettings
 
@@ -119,11 +119,15 @@ class ClassifyTask(Task):
         return result.probe(self, network)
 
     def forewarn(self, networks: Sequence[NetworkOptions], settings: FitSettings) -> list[str]:
-        batches = ClassifyProblem(self).batches(torch.arange(len(self.parts.indices["train"])), settings.batch_size)
-        sizes = {n.name: classifier_megabytes(self, n, [b.numpy() for b in batches]) for n in networks}
-        most = max(sizes, key=lambda name: sizes[name])
-        told = f"memory about {sizes[most]:,.0f} MB to train {most}, beside what Python and torch hold"
-        return [self.input.told(), *self.notes, result.padding(self, settings.batch_size), told]
+        lengths = self.ragged.lengths[self.parts.indices["train"]]
+        cut = ClassifyProblem(self).cut(torch.arange(len(lengths)), settings.batch_size)
+        batches, ways = [batch.numpy() for batch in cut], 2 if self.options.bidirectional else 1
+        sizes = {
+            n.name: training_megabytes(self.parameters(n), batches, lengths, n, width=self.input.width, ways=ways)
+            for n in networks
+        }
+        padding = padding_told(lengths, settings.batch_size, self.options.batch_tokens, f"{self.input.what}s")
+        return [self.input.told(), *self.notes, padding, memory_told(sizes)]
 
 
 class ClassifyProblem:
@@ -140,11 +144,11 @@ class ClassifyProblem:
     def train_count(self) -> int:
         return len(self._train)
 
-    def batches(self, order: Tensor, batch_size: int) -> list[Tensor]:
+    def cut(self, order: Tensor, batch_size: int) -> list[Tensor]:
         """Batches of documents of like length, within the budget of steps."""
         lengths = self.task.ragged.lengths[self._train]
-        cut = length_batches(order.numpy(), lengths, batch_size, self.task.options.batch_tokens)
-        return [torch.from_numpy(batch) for batch in cut]
+        found = length_batches(order.numpy(), lengths, batch_size, self.task.options.batch_tokens)
+        return [torch.from_numpy(batch) for batch in found]
 
     def loss(self, network: nn.Module, indices: Tensor) -> Tensor:
         total, weight = self._error(network, self._train[indices.numpy()])

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unroll.data import Examples, Ragged, length_batches, padded_steps
+from unroll.data import Examples, Ragged
 from unroll.data.split import PARTS
 from unroll.data.wording import counted
 from unroll.tasks.class_tables import tables
@@ -160,22 +160,6 @@ def probe(task: ClassifyTask, network: nn.Module) -> Probe:
     # Where every step is pooled the loss reaches each of them at once: there is no reach to measure.
     alone = task.options.pooling == "last" and not task.options.bidirectional
     return Probe(double.encoder, read.detach(), sizes, loss if alone else None)  # type: ignore[arg-type]
-
-
-def padding(task: ClassifyTask, batch_size: int) -> str:
-    """How much of the training batches is padding, with and without buckets of like length."""
-    train = task.parts.indices["train"]
-    lengths = task.ragged.lengths[train]
-    order = np.random.default_rng(0).permutation(len(train))
-    bucketed = length_batches(order, lengths, batch_size, task.options.batch_tokens)
-    plain = [order[k : k + batch_size] for k in range(0, len(order), batch_size)]
-    real = max(1, int(lengths.sum()))
-    share, without = (1 - real / max(real, padded_steps(batches, lengths)) for batches in (bucketed, plain))
-    what, budget = f"{task.input.what}s", task.options.batch_tokens
-    return (
-        f"{len(bucketed):,} batches of at most {batch_size} {what} and {budget:,} steps; "
-        f"{100 * share:.0f} % is padding, which no layer reads ({100 * without:.0f} % without buckets of like length)"
-    )
 
 
 def length_notes(input: TextInput | NumberInput, examples: Examples, ragged: Ragged) -> list[str]:

@@ -1,16 +1,13 @@
-"""How much memory training will need, before it begins."""
+"""What training will take, before it begins: memory, and how much of the batches is padding."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unroll.data import length_batches, padded_steps
 from unroll.tasks.network import NetworkOptions
-
-if TYPE_CHECKING:
-    from unroll.tasks.classify import ClassifyTask
 
 COPIES = 4
 """A weight, its gradient, and the two moments AdamW keeps."""
@@ -18,14 +15,39 @@ KEPT = 12
 """Numbers that a unit keeps per step until its gradient is taken: gates, states, outputs, and what passes back."""
 
 
-def classifier_megabytes(task: ClassifyTask, options: NetworkOptions, batches: Sequence[np.ndarray]) -> float:
-    """An estimate of the most that the costliest of ``batches`` (positions in the training part) takes, in MB.
+def training_megabytes(
+    parameters: int,
+    batches: Sequence[np.ndarray],
+    lengths: np.ndarray,
+    options: NetworkOptions,
+    *,
+    width: int,
+    ways: int,
+) -> float:
+    """An estimate of the most that the costliest of ``batches`` takes, in MB.
 
-    Weights, gradients and moments, and for every padded step what it reads and what its units keep, 4 bytes a number.
+    Weights, gradients and moments, and for every padded step what it reads (``width`` numbers, three times: read,
+    dropped out, its gradient) and what the units of all layers and ``ways`` keep; 4 bytes a number.
     """
-    lengths = task.ragged.lengths[task.parts.indices["train"]]
-    steps = max((len(batch) * max(1, int(lengths[batch].max())) for batch in batches), default=0)
-    directions = 2 if task.options.bidirectional else 1
-    read = task.input.width * (3 if task.input.tokens else 1)
-    units = options.hidden * options.layers * directions * KEPT
-    return 4e-6 * (COPIES * task.parameters(options) + steps * (read + units))
+    steps = max((padded_steps([batch], lengths) for batch in batches), default=0)
+    units = options.hidden * options.layers * ways * KEPT
+    return 4e-6 * (COPIES * parameters + steps * (3 * width + units))
+
+
+def memory_told(sizes: dict[str, float]) -> str:
+    """The largest of ``sizes`` (MB by network), in words."""
+    most = max(sizes, key=lambda name: sizes[name])
+    return f"memory about {sizes[most]:,.0f} MB to train {most}, beside what Python and torch hold"
+
+
+def padding_told(lengths: np.ndarray, batch_size: int, budget: int, what: str) -> str:
+    """How much of the training batches is padding, with and without buckets of like length."""
+    order = np.random.default_rng(0).permutation(len(lengths))
+    bucketed = length_batches(order, lengths, batch_size, budget)
+    plain = [order[k : k + batch_size] for k in range(0, len(order), batch_size)]
+    real = max(1, int(lengths.sum()))
+    share, without = (1 - real / max(real, padded_steps(batches, lengths)) for batches in (bucketed, plain))
+    return (
+        f"{len(bucketed):,} batches of at most {batch_size} {what} and {budget:,} steps; "
+        f"{100 * share:.0f} % is padding, which no layer reads ({100 * without:.0f} % without buckets of like length)"
+    )

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from unroll.errors import ConfigError, RunError, did_you_mean
-from unroll.tasks import classify, forecast
+from unroll.tasks import classify, forecast, tag
 from unroll.tasks.contract import Task, TaskKind
 from unroll.tasks.estimator import Estimator
 from unroll.train import RunFolder
 
 DEFAULT = "forecast"
 
-TASKS: dict[str, TaskKind] = {kind.name: kind for kind in (forecast.KIND, classify.KIND)}
+TASKS: dict[str, TaskKind] = {kind.name: kind for kind in (forecast.KIND, classify.KIND, tag.KIND)}
 
 
 def task_kind(name: str) -> TaskKind:
