@@ -90,7 +90,7 @@ def test_the_page_on_attention_runs_and_its_classifier_finds_the_step_that_decid
     assert (names["heaviest"] == names["marked"]).float().mean() > 0.9
 
 
-@pytest.mark.parametrize("page", ["cell-options.md", "classify.md", "compile-and-export.md"])
+@pytest.mark.parametrize("page", ["cell-options.md", "classify.md", "compile-and-export.md", "tag.md"])
 def test_every_block_of_the_page_runs(page: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     names: dict[str, Any] = {}
