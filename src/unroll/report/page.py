@@ -91,7 +91,7 @@ def _forecasts(result: Result) -> str:
 
 
 def _shown(table: Mapping[str, Any]) -> str:
-    return f"<h3>{prose(table['title'])}</h3>\n{grid(table['head'], table['rows'])}\n" + _why(str(table["note"]))
+    return f"<h3>{prose(table['title'])}</h3>\n{grid(table['head'], table['rows'], 3)}\n" + _why(str(table["note"]))
 
 
 def _scores(result: Result) -> str:

@@ -78,9 +78,9 @@ def protocol(task: ClassifyTask) -> str:
 
 def words(task: ClassifyTask) -> dict[str, Any]:
     """What a report says of this task and of no other."""
-    what = task.data.label or "the class"
+    by = f" by {task.data.label}" if task.data.label else ""
     return {
-        "job": f"classify {task.input.what}s by {what}, {len(task.classes)} classes",
+        "job": f"classify {task.input.what}s{by}, {len(task.classes)} classes",
         "example": task.input.what,
         "checked": f"no overlap, {'vocabulary' if task.input.tokens else 'scaler'} fitted on train",
         "examples": "What was taken for what",
