@@ -215,3 +215,11 @@ def test_reading_may_differ_when_a_run_is_used(here):
     assert outcome.code == 0, outcome.err
     assert outcome.out.splitlines()[1].startswith("pos,")
     assert unroll("predict", "runs/a", "other.tsv", "--sort").code == 2
+
+
+def test_a_run_of_another_task_in_the_folder_does_not_decide_what_is_trained(here):
+    """Only the commands that read a run take its task."""
+    (here / "sales.csv").write_text("units\n" + "\n".join(str(k % 7) for k in range(80)) + "\n")
+    outcome = unroll("train", "sales.csv", "--target", "units", "--horizon", "2", "--out", "runs/a")
+    assert outcome.code == 2
+    assert "runs/a holds another run" in outcome.message

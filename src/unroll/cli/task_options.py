@@ -26,7 +26,7 @@ class TaskCommand(Command):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        ctx.meta[_KIND] = _kind(args)
+        ctx.meta[_KIND] = _kind(args, trains=self._trains())
         rest: list[str] = super().parse_args(ctx, args)
         # No command declares the generated options: they are kept beside the parameters it is called with.
         made = {param.name for param in ctx.meta.get(_OWN, ())}
@@ -40,9 +40,12 @@ class TaskCommand(Command):
         if kind is None:
             return declared
         if _OWN not in ctx.meta:
-            trains = any(param.name == "task" for param in declared)
-            ctx.meta[_OWN] = _made(kind, trains)
+            ctx.meta[_OWN] = _made(kind, self._trains())
         return [param for param in declared if _of_no_task(param.name)] + ctx.meta[_OWN]
+
+    def _trains(self) -> bool:
+        """Whether it makes a run, of the task it is told, or reads one, of the task that is in it."""
+        return any(param.name == "task" for param in self.params)
 
 
 def typed_options(context: typer.Context) -> dict[str, Any]:
@@ -50,9 +53,9 @@ def typed_options(context: typer.Context) -> dict[str, Any]:
     return dict(context.meta.get(_TYPED) or {})
 
 
-def _kind(args: Sequence[str]) -> Any:
+def _kind(args: Sequence[str], *, trains: bool) -> Any:
     """The registered task that ``args`` ask for; None for the default, whose options are declared."""
-    name = next(_named(args), DEFAULT)
+    name = next(_named(args) if trains else _held(args), DEFAULT)
     if name == DEFAULT:
         return None
     from unroll.tasks import task_kind
@@ -67,6 +70,9 @@ def _named(args: Sequence[str]) -> Iterator[str]:
             value = args[k + 1] if word == option and k + 1 < len(args) else value
             if value is not None:
                 yield value if option == "--task" else _task_of(Path(value))
+
+
+def _held(args: Sequence[str]) -> Iterator[str]:
     for word in args:
         if not word.startswith("-") and (Path(word) / "config.yaml").is_file():
             yield _task_of(Path(word))
