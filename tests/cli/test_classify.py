@@ -209,6 +209,20 @@ def test_a_ts_file_needs_no_columns(here):
     assert len(unroll("predict", "runs/ts", "x.ts").out.splitlines()) == 61
 
 
+def test_a_metric_that_one_baseline_lacks_still_decides(here):
+    """1-NN gives no probabilities, so it has no likelihood; the others do."""
+    rows = [f"{','.join(str((k % 2) * t + k % 5) for t in range(6))}:{'ab'[k % 2]}" for k in range(60)]
+    (here / "y.ts").write_text("@classLabel true a b\n@data\n" + "\n".join(rows) + "\n")
+    command = ["train", "y.ts", "--task", "classify", "--metric", "NLL", "--epochs", "1", "--hidden", "4"]
+    outcome = unroll(*command, "--out", "runs/nll", "--json")
+    result = json.loads(outcome.out)
+    assert (result["task"]["metric"], result["task"]["better"]) == ("NLL", "lower")
+    scores = {b["name"]: b["scores"]["NLL"]["mean"] for b in result["baselines"]}
+    assert scores["1-NN DTW"] is None
+    assert result["answer"]["recommended"] != "1-NN DTW"
+    assert unroll(*command, "--out", "runs/nll").code == 0
+
+
 def test_reading_may_differ_when_a_run_is_used(here):
     (here / "other.tsv").write_text('text\n"good film\n', encoding="utf-8")
     outcome = unroll("predict", "runs/a", "other.tsv", "--text", "text", "--no-quotes")

@@ -176,6 +176,11 @@ def test_options_that_make_no_sense_are_named(changed):
         options_of(changed).check()
 
 
+def test_spans_are_not_scored_where_there_are_none():
+    with pytest.raises(ConfigError, match="mark no spans"):
+        tag_task(metric="span F1")
+
+
 def treebank(path, field):
     """The whole treebank with its own parts."""
     parts = {part: str(real(f"{path}-{part}.conllu")) for part in ("train", "dev", "test")}

@@ -46,8 +46,9 @@ def assemble(
     resampler = Resampler(measured[0].errors[0], task.span)
     streams = {key: number for number, key in enumerate(errors)}
     intervals = {key: _intervals(resampler, task, errors[key], streams[key]) for key in errors}
-    known = all(interval[task.metric].mean is not None for interval in intervals.values())
-    # Not every metric is always defined: MASE is not for a training range without any change.
+    known = all(intervals[m.network.name][task.metric].mean is not None for m in measured)
+    # Not every metric is always defined: MASE is not for a training range without any change. A baseline without it,
+    # as one that gives no probabilities has no likelihood, is out of the running.
     metric = task.metric if known else task.fallback
     higher = metric in task.higher
     entries = [_candidate_entry(m, intervals[m.network.name][metric], higher) for m in measured]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from unroll.data import length_batches
 from unroll.data.sentences import Sentences, joined_share
-from unroll.errors import LeakageError
+from unroll.errors import ConfigError, LeakageError
 from unroll.models.tag import MorphemeTagger, SequenceTagger, WordBatch, WordEncoder
 from unroll.tasks import tag_result as result
 from unroll.tasks.contract import Probe, Task, TaskKind
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from unroll.tasks.estimator import Estimator
 
 CHUNK = 256
+_NO_SPANS = "Give --metric accuracy, or another --field or --tag-column"
 JOINED = 0.05
 """Where at least this share of the training tags is several, joined, each word gets a sequence of tags."""
 
@@ -246,6 +247,10 @@ def prepare(source: Any, data: TagData, options: TagOptions) -> TagTask:
             rows.append(own_numbers if own_numbers is not None else [-1] * tags.longest)
     numbers = np.array(rows, dtype=np.int64)
     spans = are_spans([tag for own in held for tag in own])
+    if options.metric == "span F1" and not spans:
+        raise ConfigError(
+            "--metric 'span F1', but the training tags mark no spans", expected="tags O, B-… and I-…", fix=_NO_SPANS
+        )
     more = result.notes(sentences, indices, numbers, decoder, options.decoder is None)
     return TagTask(
         sentences, indices, data, options, input, tags, decoder, input.encode(sentences.words), numbers,
