@@ -34,10 +34,12 @@ class WordBatch(NamedTuple):
 class WordEncoder(nn.Module):
     r"""What stands for a word in its sentence: its vector, and its characters read both ways.
 
-    .. math:: e_t = [E w_t ; \overrightarrow{h}_{|w_t|} ; \overleftarrow{h}_1], \qquad r = \mathrm{encoder}(e)
+    .. math::
+        e_t = [E w_t ; \overrightarrow{h}_{|w_t|} ; \overleftarrow{h}_1], \qquad r_t = [\mathrm{encoder}(e)_t ; e_t]
 
-    (Lample et al. 2016, N16-1030, section 4.1; Ling et al. 2015.) A word that training did not have has the vector of
-    the unknown, and its characters.
+    (Lample et al. 2016, N16-1030, section 4.1; Ling et al. 2015.) e_t stays beside what the sentence makes of it: the
+    ending of a word often decides alone. A word that training did not have has the vector of the unknown, and its
+    characters.
 
     Args:
         words, characters: how many numbers there are of each.
@@ -56,7 +58,7 @@ class WordEncoder(nn.Module):
         self.letters, self.encoder = letters, encoder
         self.pool = LastPooling(letters.output_size, directions=letters.directions)
         self.dropout = nn.Dropout(dropout)
-        self.output_size = encoder.output_size
+        self.output_size = encoder.output_size + encoder.input_size
 
     def read(self, batch: WordBatch) -> Tensor:
         """e, (batch, T, width + letters)."""
@@ -65,9 +67,10 @@ class WordEncoder(nn.Module):
         return self.dropout(torch.cat([self.word(batch.words), spelled], dim=-1))
 
     def forward(self, batch: WordBatch) -> Tensor:
-        """r, (batch, T, output_size); 0 beyond each length."""
-        output, _ = self.encoder(self.read(batch), lengths=batch.lengths)
-        return self.dropout(output)
+        """[r; e], (batch, T, output_size)."""
+        e = self.read(batch)
+        output, _ = self.encoder(e, lengths=batch.lengths)
+        return torch.cat([self.dropout(output), e], dim=-1)
 
 
 class SequenceTagger(nn.Module):

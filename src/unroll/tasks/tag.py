@@ -221,7 +221,7 @@ def build_tagger(
     encoder = build_encoder(network, options.embedding + letters.output_size, bidirectional=not options.one_way)
     reader = WordEncoder(len(input.words) + 1, len(input.letters), options.embedding, letters, encoder, network.dropout)
     if decoder == "morphemes":
-        return MorphemeTagger(reader, tags.count, tags.longest)
+        return MorphemeTagger(reader, tags.count, tags.longest, width=network.hidden)
     return SequenceTagger(reader, tags.count, crf=decoder == "crf")
 
 
