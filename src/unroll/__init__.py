@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "Classifier": "unroll.tasks",
     "Comparison": "unroll.comparison",
     "Forecaster": "unroll.tasks",
+    "Tagger": "unroll.tasks",
     "Trace": "unroll.inspect",
     "UnrollError": "unroll.errors",
     "compare": "unroll.api",
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from unroll.comparison import Comparison
     from unroll.errors import UnrollError
     from unroll.inspect import Trace, trace
-    from unroll.tasks import Forecaster
+    from unroll.tasks import Classifier, Forecaster, Tagger
 
 
 def __getattr__(name: str) -> Any:

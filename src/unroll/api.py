@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,22 +13,27 @@ from unroll.comparison.plan import CELLS, LEARNING_RATES
 from unroll.errors import ConfigError, RunError
 from unroll.report import write_report
 from unroll.tasks import (
-    DataOptions,
+    DEFAULT,
     ForecastOptions,
     NetworkOptions,
+    TaskKind,
+    check_known,
     duration,
     names,
     stem,
+    task_kind,
 )
 from unroll.train import FitSettings, RunFolder
 from unroll.train.run_folder import read_config
 
 _T = TypeVar("_T")
+_RENAMED = {"target": "targets"}
 
 
 def compare(
     data: Any,
     *,
+    task: str = DEFAULT,
     target: str | Sequence[str] = (),
     horizon: int | None = None,
     input: int | None = None,
@@ -60,11 +66,15 @@ def compare(
     out: str | Path | None = None,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
+    **options: Any,
 ) -> Comparison:
     """Train ``cells`` and the baselines on ``data``, say which to use, and write a report.
 
     Args:
         data: path to CSV, TSV or Parquet, the name of a data set, or any dataframe.
+        task: what is learned. What follows are the options of forecasting; ``options`` are those of another task,
+            as its option classes hold them (``unroll.tasks.task_kind(task)``).
         target: column or columns to forecast; ``"all"`` for every numeric one.
         horizon, input: steps ahead and steps of history; chosen from the training data if not given.
         season: steps per season; detected in the training data if not given.
@@ -79,7 +89,7 @@ def compare(
         out: run folder, ``runs/<name of the data>`` if not given. Called again on the same folder, a comparison
             continues with what is missing.
 
-    The rest are the options of ``unroll compare --help``.
+    The rest are the options of ``unroll compare --help``. ``on_note`` is told what to know before training begins.
 
     Raises:
         DataError, ConfigError, RunError: what to change is in the message.
@@ -90,15 +100,16 @@ def compare(
         >>> found.recommended, found.report
     """
     given = dict(locals())
+    kind = task_kind(task)
     found = run_comparison(
         _source(data),
-        _pick(DataOptions, given, targets=names(target), features=names(features), na=names(na)),
-        _pick(ForecastOptions, given),
+        *_of_task(kind, compare, given),
         _pick(CompareOptions, given, cells=names(cells), lrs=tuple(lrs), budget=duration(budget)),
-        _pick(FitSettings, given),
+        _settings(kind, given),
         Path(out) if out is not None else Path("runs") / stem(data),
         overwrite=overwrite,
         on_progress=on_progress,
+        on_note=on_note,
     )
     write_report(found.result, found.report)
     return found
@@ -107,6 +118,7 @@ def compare(
 def train(
     data: Any,
     *,
+    task: str = DEFAULT,
     target: str | Sequence[str] = (),
     cell: str = "gru",
     hidden: int = 64,
@@ -136,6 +148,8 @@ def train(
     out: str | Path | None = None,
     overwrite: bool = False,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
+    **options: Any,
 ) -> Comparison:
     """Train one network on ``data``, score it beside the baselines, and write a report.
 
@@ -146,15 +160,16 @@ def train(
         DataError, ConfigError, RunError: what to change is in the message.
     """
     given = dict(locals())
+    kind = task_kind(task)
     found = run_training(
         _source(data),
-        _pick(DataOptions, given, targets=names(target), features=names(features), na=names(na)),
-        _pick(ForecastOptions, given),
+        *_of_task(kind, train, given),
         _pick(NetworkOptions, given),
-        _pick(FitSettings, given),
+        _settings(kind, given),
         Path(out) if out is not None else Path("runs") / f"{stem(data)}-{cell.rpartition(':')[2]}",
         overwrite=overwrite,
         on_epoch=on_epoch,
+        on_note=on_note,
     )
     write_report(found.result, found.report)
     return found
@@ -177,20 +192,50 @@ def again(config: str | Path, kind: str, data: Any = None, **changes: Any) -> Co
     if held.get("kind") != kind:
         raise RunError(f"{path} is of a {held.get('kind')}", expected=f"the config of a {kind}")
     run, parts = (compare, "compare") if kind == "comparison" else (train, "network")
+    task = task_kind(held.get("task", DEFAULT))
     try:
-        arguments = {**held["data"], **held["forecast"], **held[parts], **_fit_arguments(held["train"], run)}
-        arguments["target"], source = arguments.pop("targets"), held["source"]
+        arguments = {**held["data"], **held[task.name], **held[parts], **_fit_arguments(held["train"], run)}
+        source = held["source"]
+        if "targets" in arguments:
+            arguments["target"] = arguments.pop("targets")
     except (KeyError, TypeError) as error:
         raise RunError(f"{path} has no {error}", expected=f"the config of a {kind}, as unroll writes it") from error
-    unknown = sorted(set(arguments) - set(inspect.signature(run).parameters))
+    unknown = sorted(set(arguments) - set(inspect.signature(run).parameters) - set(task.names()))
     if unknown:
         raise RunError(f"{path} has an unknown option '{unknown[0]}'", fix="Remove it")
     if data is None and source == "dataframe":
         raise RunError(f"{path} was run on a dataframe that is not at hand", fix="Give the data to use")
-    arguments |= changes
+    arguments |= {"task": task.name} | changes
     arguments.setdefault("out", _fresh(path.parent))
     found: Comparison = run(source if data is None else data, **arguments)
     return found
+
+
+def _of_task(kind: TaskKind, call: Callable[..., Any], given: dict[str, Any]) -> tuple[Any, Any]:
+    """How the source is read and what is learned of it, from the arguments of ``call``.
+
+    ``call`` names the options of the default task, whose defaults mean nothing to another.
+
+    Raises:
+        ConfigError: an argument is not the task's.
+    """
+    declared = inspect.signature(call).parameters
+    default = task_kind(DEFAULT)
+    own = {_RENAMED.get(name, name): value for name, value in given.items()}
+    if kind is not default:
+        changed = {n: v for n, v in given.items() if n in declared and v != declared[n].default}
+        own = {_RENAMED.get(name, name): value for name, value in changed.items()}
+        own = {name: value for name, value in own.items() if name in default.names()}
+        check_known(own, kind.names())
+    check_known(given["options"], kind.names())
+    own |= given["options"]
+    several = {f.name for group in (kind.data, kind.options) for f in fields(group) if isinstance(f.default, tuple)}
+    own = {name: names(value) if name in several else value for name, value in own.items()}
+    return _pick(kind.data, own), _pick(kind.options, own)
+
+
+def _settings(kind: TaskKind, given: dict[str, Any]) -> FitSettings:
+    return _pick(FitSettings, dict(kind.training) | given)
 
 
 def _fit_arguments(train_part: dict[str, Any], run: Callable[..., Any]) -> dict[str, Any]:
@@ -218,5 +263,5 @@ def _source(data: Any) -> Any:
 
 def _pick(kind: type[_T], given: dict[str, Any], **fixed: Any) -> _T:
     """Build an options dataclass from the arguments that bear its fields' names."""
-    fields = kind.__dataclass_fields__  # type: ignore[attr-defined]
-    return kind(**{name: given[name] for name in fields if name in given} | fixed)
+    own = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: given[name] for name in own if name in given} | fixed)

@@ -145,3 +145,32 @@ def test_percent(share, text):
 def test_an_answer_is_plain_values():
     found = answer(entry("GRU", 0.6), base("naive", 1.0)).to_dict()
     assert found.keys() == {"recommended", "winner", "sentences", "warnings"}
+
+
+def sure(name, accuracy, parameters=1000, network=True):
+    return Entry(name, Interval(accuracy, accuracy - 0.01, accuracy + 0.01), parameters, network, higher=True)
+
+
+def by_accuracy(*entries, half=0.01):
+    """Gains in accuracy are differences of shares."""
+    gains = {}
+    for a in entries:
+        for b in entries:
+            gain = a.score.mean - b.score.mean
+            gains[a.name, b.name] = Interval(gain, gain - half, gain + half)
+    return recommend(entries, gains, metric="accuracy", season=None, unit="steps")
+
+
+def test_where_more_is_better_the_highest_is_used_and_gains_are_points():
+    found = by_accuracy(sure("RNN", 0.80), sure("GRU", 0.88), sure("linear", 0.85, network=False))
+    assert (found.recommended, found.winner, found.warnings) == ("GRU", "GRU", [])
+    assert found.sentences[0] == (
+        "Use GRU: 3 points better than the best baseline, linear (2 … 4 points), the highest accuracy of the networks."
+    )
+
+
+def test_where_more_is_better_a_baseline_that_is_not_beaten_is_used():
+    found = by_accuracy(sure("GRU", 0.84), sure("linear", 0.85, network=False), sure("majority", 0.5, network=False))
+    assert found.recommended == "linear"
+    assert found.sentences[0] == "Use linear: no network has a higher accuracy."
+    assert found.warnings == ["No candidate beats the baseline linear: the best, GRU, has accuracy 0.84 against 0.85."]

@@ -165,3 +165,22 @@ def test_a_score_that_a_seed_lacks_is_no_score():
 def test_overlap(a, b, overlap):
     assert Interval(*a).overlaps(Interval(*b)) is overlap
     assert Interval(*b).overlaps(Interval(*a)) is overlap
+
+
+def test_a_gain_where_more_is_better_is_the_difference_of_the_scores():
+    """Paired over the same drawn examples: equal classifiers differ by nothing at all, others by what they differ."""
+    from unroll.tasks.class_errors import class_errors
+
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, size=900)
+    p = np.eye(3)[truth]
+    worse = p.copy()
+    worse[rng.permutation(900)[:90]] = 1 / 3 + np.array([0.2, -0.1, -0.1])
+    a, b = class_errors(truth, p), class_errors(truth, worse)
+    resampler = Resampler(a, 1, replicates=400)
+    same = resampler.gain([a], [a], "accuracy", streams=(0, 0), higher=True)
+    assert (same.mean, same.low, same.high) == (0, 0, 0)
+    found = resampler.gain([a], [b], "accuracy", streams=(0, 1), higher=True)
+    assert found.mean == pytest.approx(1 - b.scores()["accuracy"])
+    assert 0 < found.low < found.mean < found.high < 0.12
+    assert resampler.gain([b], [a], "accuracy", streams=(1, 0), higher=True).mean == -found.mean

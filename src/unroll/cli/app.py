@@ -13,6 +13,7 @@ from unroll import __version__
 from unroll.cli import bench, compare, datasets, evaluate, predict, train
 from unroll.cli.help import Command, Group
 from unroll.cli.output import drop_stdout, fail, open_streams, say
+from unroll.cli.task_options import TaskCommand
 from unroll.cli.usage import UsageError, in_our_words
 from unroll.errors import UnrollError
 
@@ -25,12 +26,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command("compare", cls=Command, short_help="Train the candidates and the baselines, recommend one.")(
+app.command("compare", cls=TaskCommand, short_help="Train the candidates and the baselines, recommend one.")(
     compare.command
 )
-app.command("train", cls=Command, short_help="Train one network.")(train.command)
-app.command("evaluate", cls=Command, short_help="Score a trained run beside the baselines.")(evaluate.command)
-app.command("predict", cls=Command, short_help="Forecast the steps that follow.")(predict.command)
+app.command("train", cls=TaskCommand, short_help="Train one network.")(train.command)
+app.command("evaluate", cls=TaskCommand, short_help="Score a trained run beside the baselines.")(evaluate.command)
+app.command("predict", cls=TaskCommand, short_help="Forecast the steps that follow.")(predict.command)
 app.command("bench", cls=Command, short_help="Measure this machine: unroll beside torch.nn and others.")(bench.command)
 app.add_typer(datasets.app, name="datasets", cls=Group, short_help="List data sets, fetch one, or use a local copy.")
 

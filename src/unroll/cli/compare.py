@@ -40,6 +40,7 @@ Out = Annotated[Path | None, o.out("runs/NAME, after DATA")]
 def command(
     context: typer.Context,
     data: o.Data = None,
+    task: o.TaskName = "forecast",
     target: o.Target = None,
     feature: o.Feature = None,
     horizon: o.Horizon = None,
@@ -83,6 +84,7 @@ def command(
 
     typed = o.arguments(context, {"cell": "cells", "lr": "lrs"})
     with ProgressLine(quiet=as_json) as line:
+        typed["on_note"] = line.note
         typed["on_progress"] = lambda progress: line.show(_told(progress, line))
         found = compare(data, **typed) if config is None else again(config, "comparison", data, **typed)
     print_result(found.result, str(found.report), as_json)

@@ -31,9 +31,9 @@ def command(
 ) -> None:
     """Score RUN beside the naive baselines, on its test range or on DATA after what its training has seen."""
     from unroll.report import render_scores
-    from unroll.tasks import Forecaster
+    from unroll.tasks import load_run
 
-    scores = Forecaster.load(run).evaluate(data, **o.reading(context))
+    scores = load_run(run).evaluate(data, **o.reading(context))
     if as_json:
         print_json(scores)
     else:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from unroll.cli.help import DATA, NETWORK, RUN, TRAINING
+from unroll.cli.task_options import typed_options
 
 
 def option(name: str, help: str, metavar: str | None = None, *, default: str | bool = True, under: str = DATA) -> Any:
@@ -18,6 +19,9 @@ def option(name: str, help: str, metavar: str | None = None, *, default: str | b
 Data = Annotated[
     str | None,
     typer.Argument(metavar="DATA", help="CSV, TSV or Parquet file, or the name of a data set (unroll datasets)."),
+]
+TaskName = Annotated[
+    str, option("--task", "What is learned: forecast, classify or tag; --help beside it lists its options.", "NAME")
 ]
 Target = Annotated[
     list[str] | None,
@@ -70,7 +74,7 @@ Loss = Annotated[
 ]
 Epochs = Annotated[int, option("--epochs", "At most this many epochs.", "N", under=TRAINING)]
 Patience = Annotated[int, option("--patience", "Stop after this many epochs without a gain.", "N", under=TRAINING)]
-BatchSize = Annotated[int, option("--batch-size", "Windows per training step.", "N", under=TRAINING)]
+BatchSize = Annotated[int, option("--batch-size", "Examples per training step.", "N", under=TRAINING)]
 Config = Annotated[
     Path | None,
     option("--config", "Repeat the run of this config.yaml; options given beside it win.", "FILE", under=RUN),
@@ -91,17 +95,17 @@ _NOT_PASSED = ("data", "config", "as_json")
 def arguments(context: typer.Context, renamed: dict[str, str] | None = None) -> dict[str, Any]:
     """Keyword arguments for ``unroll.api``: the options a person typed, without those left at their default."""
     names = _RENAMED | (renamed or {})
-    return {
+    declared = {
         names.get(name, name): value
         for name, value in context.params.items()
         if name not in _NOT_PASSED and _typed(context, name)
     }
+    return declared | typed_options(context)
 
 
 def reading(context: typer.Context) -> dict[str, Any]:
     """Of those, how data is read: what a person changes from how the run's own data was read."""
-    names = ("missing", "na", "delimiter", "sort", "drop_bad_rows", "skip_bad_series")
-    return {name: value for name, value in arguments(context).items() if name in names}
+    return {name: value for name, value in arguments(context).items() if name not in ("run", "out")}
 
 
 def _typed(context: typer.Context, name: str) -> bool:

@@ -127,6 +127,7 @@ class ProgressLine:
     EVERY = 0.1
 
     def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._live = sys.stderr.isatty() and not quiet
         self._last = 0.0
         self.started = time.monotonic()
@@ -150,6 +151,13 @@ class ProgressLine:
         self._last = time.monotonic()
         width = shutil.get_terminal_size((100, 24)).columns - 1
         sys.stderr.write("\r\x1b[2K" + shown(text, sys.stderr)[:width])
+        sys.stderr.flush()
+
+    def note(self, text: str) -> None:
+        """A line that stays, unless quiet."""
+        if self._quiet:
+            return
+        sys.stderr.write(("\r\x1b[2K" if self._live else "") + shown(text, sys.stderr) + "\n")
         sys.stderr.flush()
 
     def remaining(self, share: float) -> str:

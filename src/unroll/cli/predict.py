@@ -1,4 +1,4 @@
-"""``unroll predict``: the steps that follow."""
+"""``unroll predict``: what a trained run says of data."""
 
 from __future__ import annotations
 
@@ -31,16 +31,19 @@ def command(
     out: Destination = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Forecast the steps that follow the end of DATA, as CSV. DATA needs history only."""
-    from unroll.files import write_text
-    from unroll.tasks import Forecaster
+    """Forecast the steps that follow the end of DATA, as CSV. DATA needs history only.
 
-    forecast = Forecaster.load(run).predict(data, **o.reading(context))
+    Of other tasks than forecasting: what the network says of every example of DATA.
+    """
+    from unroll.files import write_text
+    from unroll.tasks import load_run
+
+    found = load_run(run).predict(data, **o.reading(context))
     if out is not None:
-        write_text(out, forecast.write_csv())
+        write_text(out, found.write_csv())
     if as_json:
-        print_json(forecast.to_dicts())
+        print_json(found.to_dicts())
     elif out is None:
-        say(forecast.write_csv())
+        say(found.write_csv())
     else:
-        say(f"{forecast.height:,} rows  {out}\n")
+        say(f"{found.height:,} rows  {out}\n")

@@ -20,6 +20,7 @@ Out = Annotated[Path | None, o.out("runs/NAME-CELL, after DATA")]
 def command(
     context: typer.Context,
     data: o.Data = None,
+    task: o.TaskName = "forecast",
     target: o.Target = None,
     feature: o.Feature = None,
     horizon: o.Horizon = None,
@@ -59,6 +60,7 @@ def command(
 
     typed = o.arguments(context)
     with ProgressLine(quiet=as_json) as line:
+        typed["on_note"] = line.note
         typed["on_epoch"] = lambda record: line.show(_told(record))
         found = train(data, **typed) if config is None else again(config, "training", data, **typed)
     print_result(found.result, str(found.report), as_json)

@@ -38,7 +38,7 @@ def in_our_words(error: Any, typed: Sequence[str]) -> ConfigError:
 
 
 def _near(error: Any) -> str:
-    known = [name for param in error.ctx.command.params for name in param.opts if name.startswith("--")]
+    known = [name for param in error.ctx.command.get_params(error.ctx) for name in param.opts if name.startswith("--")]
     close = get_close_matches(error.option_name, known, n=1)
     return f". Did you mean {close[0]}?" if close else ""
 

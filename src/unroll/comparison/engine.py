@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 from unroll.comparison.plan import Trial
 from unroll.errors import RunError
 from unroll.machine import cores
-from unroll.tasks import ForecastTask
+from unroll.tasks import Task
 from unroll.train import FitSettings, RunFolder
 
 OVERHEAD = 1.5
@@ -47,7 +47,7 @@ class Engine:
 
     def __init__(
         self,
-        task: ForecastTask,
+        task: Task,
         settings: FitSettings,
         folder: Path,
         *,

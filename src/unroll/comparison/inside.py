@@ -7,40 +7,34 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import nn
 
-from unroll.inspect import GradientByLag, KeepTimescale, gradient_by_lag, keep_timescale, trace
-from unroll.models import DirectForecast
-from unroll.tasks import ForecastTask, NetworkOptions, in_double
+from unroll.inspect import KeepTimescale, gradient_by_lag, keep_timescale, trace
+from unroll.nn import Recurrent
+from unroll.tasks import NetworkOptions, Probe, Task
 
-SEQUENCES = 32
 LATENCY_STEPS = 300
 
 
-def look_inside(task: ForecastTask, options: NetworkOptions, trained: DirectForecast, seed: int) -> dict[str, Any]:
-    """``gradient`` and ``keep`` of a result's candidate, with the same network before training beside them."""
-    start = task.network(options, seed)
-    before, after = _gradient(task, start), _gradient(task, trained)
-    keep, keep_start = _keep(task, trained), _keep(task, start)
+def look_inside(task: Task, options: NetworkOptions, trained: nn.Module, seed: int) -> dict[str, Any]:
+    """``gradient`` and ``keep`` of a result's candidate, with the same network before training beside them.
+
+    Either is None where it says nothing: the gradient by lag of a network that reads every step's output at once.
+    """
+    before, after = (task.probe(network) for network in (task.network(options, seed), trained))
+    keep, keep_start = _keep(after), _keep(before)
     return {
-        "gradient": {
-            "lags": after.lags,
-            "median": after.median,
-            "q25": after.q25,
-            "q75": after.q75,
-            "at_start": {"median": before.median, "q25": before.q25, "q75": before.q75},
-            "horizon": after.horizon,
-            "span": after.span,
-            "sequences": after.sequences,
-            "seed": seed,
-        },
+        "gradient": _gradient(before, after, seed),
         "keep": None if keep is None or keep_start is None else _keep_dict(keep, keep_start),
     }
 
 
-def step_microseconds(network: DirectForecast) -> float:
-    """Median time of one streaming step of the encoder, batch 1, one thread, in µs."""
+def step_microseconds(network: nn.Module) -> float | None:
+    """Median time of one streaming step of the encoder, batch 1, one thread, in µs; None where it reads both ways."""
     encoder = network.encoder
+    assert isinstance(encoder, Recurrent)
+    if encoder.bidirectional:
+        return None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -57,30 +51,26 @@ def step_microseconds(network: DirectForecast) -> float:
     return float(np.median(times) * 1e6)
 
 
-def _examples(task: ForecastTask) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Validation windows, evenly spaced, in float64."""
-    count = task.windows.count("valid")
-    indices = np.unique(np.linspace(0, count - 1, min(SEQUENCES, count)).round().astype(int))
-    x, y, mask, last = task.windows.batch("valid", indices)
-    return x.double(), y.double(), mask.double(), last.double()
+def _gradient(before: Probe, after: Probe, seed: int) -> dict[str, Any] | None:
+    if before.loss is None or after.loss is None:
+        return None
+    start, end = (gradient_by_lag(p.layer, p.x, p.loss, lengths=p.lengths) for p in (before, after) if p.loss)
+    return {
+        "lags": end.lags,
+        "median": end.median,
+        "q25": end.q25,
+        "q75": end.q75,
+        "at_start": {"median": start.median, "q25": start.q25, "q75": start.q75},
+        "horizon": end.horizon,
+        "span": end.span,
+        "sequences": end.sequences,
+        "seed": seed,
+    }
 
 
-def _gradient(task: ForecastTask, network: DirectForecast) -> GradientByLag:
-    x, y, mask, last = _examples(task)
-    network = in_double(network)
-
-    def loss(summary: Tensor) -> Tensor:
-        e = (network.forecast(summary, last) - y) * mask
-        return e.square().sum(dim=(1, 2))
-
-    return gradient_by_lag(network.encoder, network.differences(x, last), loss)
-
-
-def _keep(task: ForecastTask, network: DirectForecast) -> KeepTimescale | None:
-    x, _, _, last = _examples(task)
-    network = in_double(network)
+def _keep(probe: Probe) -> KeepTimescale | None:
     with torch.no_grad():
-        return keep_timescale(trace(network.encoder, network.differences(x, last)))
+        return keep_timescale(trace(probe.layer, probe.x, lengths=probe.lengths))
 
 
 def _keep_dict(keep: KeepTimescale, start: KeepTimescale) -> dict[str, Any]:

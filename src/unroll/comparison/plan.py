@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from unroll.errors import ConfigError
-from unroll.tasks import ForecastTask, NetworkOptions
+from unroll.tasks import NetworkOptions, Task
 
 CELLS = ("rnn", "lstm", "gru")
 LEARNING_RATES = (1e-3, 3e-3, 1e-2)
@@ -69,7 +69,7 @@ class Trial:
         return f"{cell}-{n.hidden}x{n.layers}-lr{self.lr:g}-seed{self.seed}"
 
 
-def candidates(task: ForecastTask, options: CompareOptions) -> list[NetworkOptions]:
+def candidates(task: Task, options: CompareOptions) -> list[NetworkOptions]:
     """The networks to compare, one per cell."""
     same = [NetworkOptions(cell, options.hidden, options.layers, options.dropout) for cell in options.cells]
     if options.match == "hidden":
@@ -106,7 +106,7 @@ def trial_config(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _widened(task: ForecastTask, network: NetworkOptions, goal: int) -> NetworkOptions:
+def _widened(task: Task, network: NetworkOptions, goal: int) -> NetworkOptions:
     """``network`` with the width whose parameter count is nearest to ``goal``."""
     low, high = network.hidden, network.hidden
     while task.parameters(replace(network, hidden=high)) < goal:

@@ -21,6 +21,14 @@ class Entry:
     network: bool
     horizon: int | None = None
     span: int | None = None
+    higher: bool = False
+    """Whether a higher score is better."""
+
+    @property
+    def rank(self) -> float:
+        """The lower, the better."""
+        assert self.score.mean is not None
+        return -self.score.mean if self.higher else self.score.mean
 
 
 @dataclass(frozen=True)
@@ -44,14 +52,15 @@ class Answer:
 def recommend(
     entries: Sequence[Entry], gains: Mapping[tuple[str, str], Interval], *, metric: str, season: int | None, unit: str
 ) -> Answer:
-    """Choose among ``entries``; ``gains[a, b]`` says by what share a's score is below b's.
+    """Choose among ``entries``; ``gains[a, b]`` says by what share a's score is below b's, or by how much it is
+    above where more is better.
 
     Among the networks level with the best one (their paired difference may be zero) and clearly better than the best
     baseline, the one with the fewest parameters is recommended; where there is none, that baseline is.
     """
     scored = [e for e in entries if e.score.mean is not None]
-    networks = sorted((e for e in scored if e.network), key=_mean)
-    baselines = sorted((e for e in scored if not e.network), key=_mean)
+    networks = sorted((e for e in scored if e.network), key=_rank)
+    baselines = sorted((e for e in scored if not e.network), key=_rank)
     if not networks:
         return Answer(None, None, ["No candidate was trained to the end, so nothing can be recommended."], [])
     best = networks[0]
@@ -63,7 +72,7 @@ def recommend(
     if rival is not None and not clear:
         gain = gains.get((best.name, rival.name))
         return _for_baseline(rival, best, gain, winner, warnings, _reach(networks, season, unit), metric)
-    chosen = min(clear, key=lambda e: (e.parameters, _mean(e)))
+    chosen = min(clear, key=lambda e: (e.parameters, e.rank))
     gain = gains.get((chosen.name, rival.name)) if rival else None
     reasons = _reasons(chosen, best, level, rival, gain, metric)
     sentence = f"Use {chosen.name}: {', '.join(reasons)}."
@@ -77,9 +86,18 @@ def percent(share: float) -> str:
     return f"{value:.0f} %" if abs(value) >= 1 or value == 0 else f"{value:.1g} %"
 
 
-def _mean(entry: Entry) -> float:
-    assert entry.score.mean is not None
-    return entry.score.mean
+def difference(share: float, higher: bool) -> str:
+    """A gain in words: a share of the other's score, or percentage points where more is better."""
+    told = percent(share)
+    return told.replace(" %", " point" if told == "1 %" else " points") if higher else told
+
+
+def _rank(entry: Entry) -> float:
+    return entry.rank
+
+
+def _order(entry: Entry) -> str:
+    return "higher" if entry.higher else "lower"
 
 
 def _level(gain: Interval | None) -> bool:
@@ -91,7 +109,7 @@ def _clearly(gain: Interval | None) -> bool:
 
 
 def _winner(entries: Sequence[Entry]) -> str | None:
-    ranked = sorted(entries, key=_mean)
+    ranked = sorted(entries, key=_rank)
     first = ranked[0]
     return first.name if all(not first.score.overlaps(e.score) for e in ranked[1:]) and len(ranked) > 1 else None
 
@@ -117,15 +135,16 @@ def _for_baseline(
 ) -> Answer:
     ahead = gain is not None and gain.mean is not None and gain.mean > 0
     if gain is not None and gain.low is None and ahead:
-        share = percent(gain.mean or 0.0)
-        why = f"{best.name} scores {share} lower, but there are too few test windows to tell that from chance"
+        share = difference(gain.mean or 0.0, best.higher)
+        why = f"{best.name} scores {share} {_order(best)}, but there are too few test windows to tell that from chance"
     elif ahead:
         assert gain is not None
         low, high = -(gain.low or 0.0), gain.high or 0.0
         costs = f"{_count(best.parameters)} parameters instead of {_count(rival.parameters)}"
-        why = f"{best.name} is {LEVEL} it (from {percent(low)} worse to {percent(high)} better) and has {costs}"
+        worse, better = (difference(share, best.higher) for share in (low, high))
+        why = f"{best.name} is {LEVEL} it (from {worse} worse to {better} better) and has {costs}"
     else:
-        why = f"no network has a lower {metric}"
+        why = f"no network has a {_order(best)} {metric}"
     return Answer(rival.name, winner, [f"Use {rival.name}: {why}.", *reach], warnings)
 
 
@@ -134,13 +153,14 @@ def _reasons(
 ) -> list[str]:
     reasons = []
     if rival is not None and gain is not None and gain.mean is not None:
-        reasons.append(f"{percent(gain.mean)} better than the best baseline, {rival.name} ({_range(gain)})")
+        better = difference(gain.mean, chosen.higher)
+        reasons.append(f"{better} better than the best baseline, {rival.name} ({_range(gain, chosen.higher)})")
     others = [e for e in [best, *level] if e.name != chosen.name]
     for other in others:
         cost = f" at {_fraction(chosen.parameters / other.parameters)} of its parameters"
         reasons.append(f"{LEVEL} {other.name}{cost if chosen.parameters < other.parameters else ''}")
     if not others:
-        reasons.append(f"the lowest {metric} of the networks")
+        reasons.append(f"the {'highest' if chosen.higher else 'lowest'} {metric} of the networks")
     return reasons
 
 
@@ -164,14 +184,14 @@ def _reach(networks: Sequence[Entry], season: int | None, unit: str) -> list[str
     ]
 
 
-def _range(gain: Interval) -> str:
+def _range(gain: Interval, higher: bool) -> str:
     if gain.low is None or gain.high is None:
         return "too few windows for an interval"
-    return f"{percent(gain.low).removesuffix(' %')} … {percent(gain.high)}"
+    return f"{percent(gain.low).removesuffix(' %')} … {difference(gain.high, higher)}"
 
 
 def _figure(entry: Entry) -> str:
-    return f"{_mean(entry):.3g}"
+    return f"{entry.score.mean:.3g}"
 
 
 def _count(number: int) -> str:

@@ -17,15 +17,7 @@ from unroll.comparison.trial import ERRORS_FILE, load_errors
 from unroll.errors import RunError
 from unroll.machine import machine as this_machine
 from unroll.machine import versions
-from unroll.tasks import (
-    DataOptions,
-    ForecastOptions,
-    ForecastTask,
-    NetworkOptions,
-    options_dict,
-    prepare,
-    source_name,
-)
+from unroll.tasks import NetworkOptions, Task, options_dict, prepare, source_name
 from unroll.train import FitSettings, RunFolder, load_weights, read_history
 
 
@@ -49,16 +41,19 @@ class Comparison:
 
 def run_comparison(
     source: Any,
-    data: DataOptions,
-    forecast: ForecastOptions,
+    data: Any,
+    learned: Any,
     options: CompareOptions,
     settings: FitSettings,
     folder: Path,
     *,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Compare ``options.cells`` on ``source``; started again on the same folder it continues.
+
+    ``data`` and ``learned`` are the options of the task: how the source is read, and what is learned of it.
 
     Raises:
         DataError, ConfigError: before anything is trained.
@@ -66,16 +61,19 @@ def run_comparison(
     """
     clock = Clock()
     options.check()
-    task = prepare(source, data, forecast)
+    task = prepare(source, data, learned)
     networks = candidates(task, options)
     for network in networks:
         task.parameters(network)  # one that cannot be built is refused before anything is written
-    config = comparison_config(source, data, forecast, options, settings)
+    config = comparison_config(source, data, learned, options, settings)
     run = RunFolder.open_for(folder, config, overwrite=overwrite)
     _same_data(run, task)
     if run.has_result():
         return Comparison(run.read_result(), run.path)
     run.write_json("data.json", task.record())
+    if on_note is not None:
+        for note in task.forewarn(networks, settings):
+            on_note(note)
     deadline = None if options.budget is None else clock.began + options.budget
     failures: dict[str, str] = {}
     with Engine(
@@ -138,29 +136,29 @@ class Clock:
 
 
 def comparison_config(
-    source: Any, data: DataOptions, forecast: ForecastOptions, options: CompareOptions, settings: FitSettings
+    source: Any, data: Any, learned: Any, options: CompareOptions, settings: FitSettings
 ) -> dict[str, Any]:
     """What ``config.yaml`` holds: enough to repeat the run."""
     fit = {k: v for k, v in asdict(settings).items() if k not in ("lr", "seed", "max_seconds")}
     return {
         "kind": "comparison",
-        "task": "forecast",
+        "task": learned.task,
         "source": source_name(source),
         "data": options_dict(data),
-        "forecast": options_dict(forecast),
+        learned.task: options_dict(learned),
         "compare": options_dict(options),
         "train": fit,
     }
 
 
-def _same_data(run: RunFolder, task: ForecastTask) -> None:
+def _same_data(run: RunFolder, task: Task) -> None:
     if not (run.path / "data.json").exists():
         return
     record = run.read_json("data.json")
     held = record.get("fingerprint") if isinstance(record, dict) else None
-    if held != task.series_set.fingerprint:
+    if held != task.fingerprint:
         raise RunError(
-            f"{run.path} was begun on other data: {task.series_set.name} has changed since",
+            f"{run.path} was begun on other data: {task.source} has changed since",
             expected="the same data to continue",
             fix="Give another --out, or --overwrite to start anew",
         )
@@ -193,7 +191,7 @@ def _best_rate(run: RunFolder, network: NetworkOptions, options: CompareOptions)
 
 
 def _measure(
-    run: RunFolder, task: ForecastTask, network: NetworkOptions, lr: float, options: CompareOptions
+    run: RunFolder, task: Task, network: NetworkOptions, lr: float, options: CompareOptions
 ) -> Measured | None:
     seeds = _trained(run, seed_trials(network, lr, options)) if lr else []
     if not seeds:
@@ -220,13 +218,13 @@ def curve(place: RunFolder, seed: int) -> dict[str, Any]:
     return {"seed": seed} | {key: [r[key] for r in records] for key in ("epoch", "train_loss", "valid_loss")}
 
 
-def _load(task: ForecastTask, options: NetworkOptions, place: RunFolder) -> Any:
+def _load(task: Task, options: NetworkOptions, place: RunFolder) -> Any:
     network = task.network(options, 0)
     load_weights(place.weights_file, network)
     return network.eval()
 
 
-def _network(run: RunFolder, task: ForecastTask, measured: Measured) -> Any:
+def _network(run: RunFolder, task: Task, measured: Measured) -> Any:
     """A candidate's network of the first seed."""
     return _load(task, measured.network, RunFolder(run.path / "trials" / measured.trial))
 

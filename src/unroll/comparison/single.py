@@ -11,26 +11,21 @@ from unroll.comparison.result import Measured, assemble
 from unroll.comparison.run import Clock, Comparison, curve
 from unroll.errors import RunError
 from unroll.machine import cores, peak_memory_mb
-from unroll.tasks import (
-    DataOptions,
-    Forecaster,
-    ForecastOptions,
-    NetworkOptions,
-    prepare,
-)
+from unroll.tasks import NetworkOptions, prepare, source_name, task_kind
 from unroll.train import FitSettings, RunFolder
 
 
 def run_training(
     source: Any,
-    data: DataOptions,
-    forecast: ForecastOptions,
+    data: Any,
+    learned: Any,
     network: NetworkOptions,
     settings: FitSettings,
     folder: Path,
     *,
     overwrite: bool = False,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Train ``network`` in ``folder``, continuing what is there, and score it beside the baselines.
 
@@ -40,29 +35,32 @@ def run_training(
     """
     clock = Clock()
     network.check()
-    task = prepare(source, data, forecast)
+    task = prepare(source, data, learned)
     task.parameters(network)  # one that cannot be built is refused before anything is written
-    forecaster = Forecaster.from_options(network, forecast, settings, data)
-    forecaster.source = str(source) if isinstance(source, (str, Path)) else "dataframe"
-    run = RunFolder.open_for(folder, forecaster.config(), overwrite=overwrite)
+    estimator = task_kind(learned.task).estimator().from_options(network, learned, settings, data)
+    estimator.source = source_name(source)
+    run = RunFolder.open_for(folder, estimator.config(), overwrite=overwrite)
     if run.has_result():
         return Comparison(run.read_result(), run.path)
-    forecaster.fit_prepared(task, source, folder, progress=on_epoch)
-    assert forecaster.network is not None
-    assert forecaster.result is not None
-    fitted = forecaster.result
+    if on_note is not None:
+        for note in task.forewarn([network], settings):
+            on_note(note)
+    estimator.fit_prepared(task, source, folder, progress=on_epoch)
+    assert estimator.network is not None
+    assert estimator.result is not None
+    fitted = estimator.result
     if fitted.best_epoch == 0:
         raise RunError("training diverged in its first epoch", fix=f"Give a lower --lr than {settings.lr:g}")
-    errors = task.errors(forecaster.network)
+    errors = task.errors(estimator.network)
     seed = {
         "seed": settings.seed,
         "scores": errors.scores(),
-        "scaled": errors.scaled(),
+        **errors.details(),
         "epochs": fitted.epochs,
         "best_epoch": fitted.best_epoch,
         "train_seconds": fitted.train_seconds,
         "stopped": fitted.stopped,
-        "parameters": sum(p.numel() for p in forecaster.network.parameters()),
+        "parameters": sum(p.numel() for p in estimator.network.parameters()),
         "peak_memory_mb": peak_memory_mb(),
     }
     measured = Measured(
@@ -73,13 +71,13 @@ def run_training(
         seeds=[seed],
         errors=[errors],
         curves=[curve(run, settings.seed)],
-        inside=look_inside(task, network, forecaster.network, settings.seed),
-        step_microseconds=step_microseconds(forecaster.network),
+        inside=look_inside(task, network, estimator.network, settings.seed),
+        step_microseconds=step_microseconds(estimator.network),
     )
-    trained = forecaster.network
+    trained = estimator.network
     result = assemble(task, [measured], [], name=run.path.name, match="hidden", network_of=lambda m: trained)
     command, shared = f"unroll train --config {run.config_file}", {"workers": 1, "threads_per_worker": cores()}
-    config = forecaster.config()
+    config = estimator.config()
     result["repeat"] = clock.record(command, config, [settings.seed], machine=shared, budget=None)
     run.write_json("result.json", result)
     return Comparison(result, run.path)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from unroll.tasks import WindowErrors, score_arrays
+from unroll.tasks import Errors
 
 REPLICATES = 2000
 FEWEST_HORIZONS = 3
@@ -38,17 +38,18 @@ class Resampler:
     is wider than the normal distribution.
     """
 
-    def __init__(self, windows: WindowErrors, horizon: int, *, replicates: int = REPLICATES) -> None:
+    def __init__(self, windows: Errors, horizon: int, *, replicates: int = REPLICATES) -> None:
         self._block = _blocks(windows, horizon)
         self.blocks = int(self._block.max()) + 1 if len(self._block) else 0
         rng = np.random.default_rng(0)
         draws = rng.integers(0, max(1, self.blocks), size=(replicates, self.blocks))
         self._counts = np.stack([np.bincount(d, minlength=self.blocks) for d in draws]).astype(np.float64)
         self._replicates = replicates
+        self._known: dict[int, tuple[Errors, dict[str, np.ndarray]]] = {}
         self.enough = _horizons(windows, horizon) >= FEWEST_HORIZONS
         self._widening = _widening(self.blocks)
 
-    def replicates(self, seeds: Sequence[WindowErrors], metric: str, *, stream: int = 0) -> np.ndarray:
+    def replicates(self, seeds: Sequence[Errors], metric: str, *, stream: int = 0) -> np.ndarray:
         """(replicates,) of the mean over seeds of ``metric``; ``stream`` makes one forecaster's draws of seeds
         independent of another's."""
         per_seed = np.stack([self._one(errors, metric) for errors in seeds])
@@ -56,7 +57,7 @@ class Resampler:
         picked = rng.integers(0, len(seeds), size=(len(seeds), self._replicates))
         return np.asarray(np.take_along_axis(per_seed, picked, axis=0).mean(axis=0))
 
-    def interval(self, seeds: Sequence[WindowErrors], metric: str, *, stream: int = 0) -> Interval:
+    def interval(self, seeds: Sequence[Errors], metric: str, *, stream: int = 0) -> Interval:
         """The mean over seeds of ``metric`` on all windows, with its percentile interval."""
         values = [errors.scores()[metric] for errors in seeds]
         known = [v for v in values if v is not None]
@@ -69,35 +70,44 @@ class Resampler:
         return found if found.low is None else found._replace(low=max(0.0, found.low))
 
     def gain(
-        self, seeds: Sequence[WindowErrors], other: Sequence[WindowErrors], metric: str, *, streams: tuple[int, int]
+        self,
+        seeds: Sequence[Errors],
+        other: Sequence[Errors],
+        metric: str,
+        *,
+        streams: tuple[int, int],
+        higher: bool = False,
     ) -> Interval:
-        """By what share of ``other``'s score ``seeds`` score lower: (other - own) / other, paired."""
+        """By what share of ``other``'s score ``seeds`` score lower: (other - own) / other, paired.
+
+        Of a metric of which more is better it is own - other: a share of a share would mislead.
+        """
         own = self.interval(seeds, metric, stream=streams[0]).mean
         theirs = self.interval(other, metric, stream=streams[1]).mean
-        if own is None or theirs is None or theirs == 0:
+        if own is None or theirs is None or (theirs == 0 and not higher):
             return Interval(None, None, None)
-        mean = (theirs - own) / theirs
+        mean = own - theirs if higher else (theirs - own) / theirs
         if not self.enough:
             return Interval(mean, None, None)
         a = self.replicates(seeds, metric, stream=streams[0])
         b = self.replicates(other, metric, stream=streams[1])
         with np.errstate(divide="ignore", invalid="ignore"):
-            return self._widened(mean, (b - a) / b)
+            return self._widened(mean, a - b if higher else (b - a) / b)
 
     def _widened(self, mean: float, replicates: np.ndarray) -> Interval:
         low, high = np.nanquantile(replicates, [0.025, 0.975])
         wider = self._widening
         return Interval(mean, float(mean - wider * (mean - low)), float(mean + wider * (high - mean)))
 
-    def _one(self, errors: WindowErrors, metric: str) -> np.ndarray:
-        totals = {
-            name: self._counts @ np.bincount(self._block, weights=column, minlength=self.blocks)
-            for name, column in errors.columns().items()
-        }
-        return score_arrays(totals)[metric]
+    def _one(self, errors: Errors, metric: str) -> np.ndarray:
+        if id(errors) not in self._known:
+            sums = errors.block_sums(self._block, self.blocks)
+            scores = errors.score_arrays({name: self._counts @ column for name, column in sums.items()})
+            self._known[id(errors)] = errors, scores
+        return self._known[id(errors)][1][metric]
 
 
-def _horizons(windows: WindowErrors, horizon: int) -> float:
+def _horizons(windows: Errors, horizon: int) -> float:
     """How many windows without a common target would fit into the test ranges."""
     counts = np.unique(windows.series, return_counts=True)[1]
     return float(((counts + horizon - 1) / horizon).sum())
@@ -111,7 +121,7 @@ def _widening(blocks: int) -> float:
     return student * (blocks / (blocks - 1)) ** 0.5
 
 
-def _blocks(windows: WindowErrors, horizon: int) -> np.ndarray:
+def _blocks(windows: Errors, horizon: int) -> np.ndarray:
     """The block number of every window: runs of consecutive windows of one series."""
     number = np.zeros(len(windows.series), dtype=np.int64)
     used = 0

@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from unroll.comparison.plan import Trial, trial_config
 from unroll.errors import RunError
 from unroll.files import write_bytes
 from unroll.machine import peak_memory_mb
-from unroll.tasks import ForecastProblem, ForecastTask, WindowErrors
+from unroll.tasks import DEFAULT, Errors, Task, task_kind
 from unroll.train import FitSettings, RunFolder, fit, save_weights
 
 ERRORS_FILE = "errors.safetensors"
 
 
 def run_trial(
-    task: ForecastTask,
+    task: Task,
     trial: Trial,
     settings: FitSettings,
     folder: Path,
@@ -31,13 +32,13 @@ def run_trial(
 ) -> dict[str, Any]:
     """Train ``trial`` in ``folder``, continuing what is there, and return its ``result.json``."""
     settings = replace(settings, lr=trial.lr, seed=trial.seed, max_seconds=max_seconds)
-    config = {"kind": "trial", **trial_config(trial), "fingerprint": task.series_set.fingerprint}
+    config = {"kind": "trial", **trial_config(trial), "fingerprint": task.fingerprint}
     run = RunFolder.open_for(folder, config)
     network = task.network(trial.network, trial.seed)
-    result = fit(network, ForecastProblem(task), settings, folder=folder, progress=progress)
+    result = fit(network, task.problem(), settings, folder=folder, progress=progress)
     save_weights(run.weights_file, network)
     errors = task.errors(network)
-    save_errors(folder / ERRORS_FILE, errors)
+    save_errors(folder / ERRORS_FILE, errors, task.name)
     content = {
         **trial_config(trial),
         "name": trial.network.name,
@@ -48,29 +49,30 @@ def run_trial(
         "train_seconds": result.train_seconds,
         "stopped": result.stopped,
         "scores": errors.scores(),
-        "scaled": errors.scaled(),
+        **errors.details(),
         "peak_memory_mb": peak_memory_mb(),
     }
     run.write_json("result.json", content)
     return content
 
 
-def save_errors(path: Path, errors: WindowErrors) -> None:
-    """Write a trial's error sums per window."""
-    arrays = {"series": errors.series, "origins": errors.origins, **errors.columns()}
-    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+def save_errors(path: Path, errors: Errors, task: str) -> None:
+    """Write a trial's error sums per example, and whose they are."""
+    arrays = {name: np.ascontiguousarray(array) for name, array in errors.arrays().items()}
+    write_bytes(path, save(arrays, {"task": task}))
 
 
-def load_errors(path: Path) -> WindowErrors:
+def load_errors(path: Path) -> Errors:
     """Read what ``save_errors`` wrote.
 
     Raises:
         RunError: the file is missing or damaged.
     """
     try:
-        arrays = load_file(path)
+        with safe_open(path, framework="np") as file:
+            name = (file.metadata() or {}).get("task", DEFAULT)
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        found: Errors = task_kind(name).errors.from_arrays(arrays)
     except Exception as error:
         raise RunError(f"cannot read {path}: {error}", fix="Make the run anew with --overwrite") from error
-    series, origins = arrays.pop("series"), arrays.pop("origins")
-    count, scaled_count = arrays.pop("count"), arrays.pop("scaled_count")
-    return WindowErrors(series, origins, count, scaled_count, arrays)
+    return found

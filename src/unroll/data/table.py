@@ -80,7 +80,7 @@ def read_table(
     """
     if layout not in ("long", "rows"):
         raise ConfigError(f"layout '{layout}'", expected="long or rows", fix="Give --layout long")
-    separator = _separator(delimiter)
+    separator = separator_of(delimiter)
     if isinstance(source, (str, Path)):
         table = _read_file(Path(source), separator, ragged_right=layout == "rows")
     else:
@@ -94,7 +94,8 @@ def read_table(
     return _one_series_per_row(table) if layout == "rows" else table
 
 
-def _separator(delimiter: str | None) -> str | None:
+def separator_of(delimiter: str | None) -> str | None:
+    """The character that --delimiter means. Raises ConfigError."""
     if delimiter is None:
         return None
     separator = _DELIMITERS.get(delimiter.lower(), delimiter)
@@ -108,14 +109,14 @@ def _separator(delimiter: str | None) -> str | None:
 
 
 def _read_file(path: Path, separator: str | None, *, ragged_right: bool) -> Table:
-    data = _bytes_of(path)
+    data = file_bytes(path)
     fingerprint = hashlib.sha256(data).hexdigest()
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] == [".gz"]:
-        data, suffixes = _unzipped(data, path.name), suffixes[:-1]
+        data, suffixes = unzipped(data, path.name), suffixes[:-1]
     suffix = suffixes[-1] if suffixes else ""
     if suffix == ".parquet":
-        return Table(_read_parquet(data, path.name), path.name, 0, fingerprint)
+        return Table(read_parquet(data, path.name), path.name, 0, fingerprint)
     if suffix not in TEXT_SUFFIXES:
         raise DataError(
             f"{path.name} ends in '{suffix}'" if suffix else f"{path.name} has no file ending",
@@ -127,7 +128,8 @@ def _read_file(path: Path, separator: str | None, *, ragged_right: bool) -> Tabl
     return Table(text.frame, path.name, 2, fingerprint, lines=text.lines)
 
 
-def _bytes_of(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
+    """The content of a file that is there and not empty. Raises DataError."""
     if path.is_dir():
         raise DataError(f"{path} is a folder", expected="a file", fix="Give the path of one file in it")
     if not path.exists():
@@ -145,14 +147,16 @@ def _bytes_of(path: Path) -> bytes:
     return data
 
 
-def _unzipped(data: bytes, name: str) -> bytes:
+def unzipped(data: bytes, name: str) -> bytes:
+    """What gzip packed. Raises DataError."""
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, ValueError) as error:
         raise DataError(f"{name} is not a whole gzip file: {error}", expected="a file packed by gzip") from error
 
 
-def _read_parquet(data: bytes, name: str) -> pl.DataFrame:
+def read_parquet(data: bytes, name: str) -> pl.DataFrame:
+    """The frame of a parquet file. Raises DataError."""
     try:
         return pl.read_parquet(io.BytesIO(data))
     except Exception as error:

@@ -46,7 +46,7 @@ def read_text(data: bytes, name: str, separator: str, *, ragged_right: bool = Fa
 
     Raises DataError: not UTF-8, empty, no rows, wrong delimiter, repeated column, unequal rows, unpaired quotes.
     """
-    data = _plain_utf8(data, name)
+    data = plain_utf8(data, name)
     if not data.strip():
         raise DataError(f"{name} is empty: only blank lines", expected="a header and rows")
     records = _without_blank_lines(_scan(data, name, separator))
@@ -65,7 +65,8 @@ def read_text(data: bytes, name: str, separator: str, *, ragged_right: bool = Fa
     return Text(frame, None if regular else lines)
 
 
-def _plain_utf8(data: bytes, name: str) -> bytes:
+def plain_utf8(data: bytes, name: str) -> bytes:
+    """UTF-8 without its mark, with one kind of line end and no blank lines at its end. Raises DataError."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DataError(f"{name} is UTF-16 text", expected="UTF-8", fix="Save it as UTF-8")
     data = data.removeprefix(b"\xef\xbb\xbf")

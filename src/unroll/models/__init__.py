@@ -1,6 +1,8 @@
 """Networks built from recurrent layers, and what goes between them: attention, pooling, a Transformer encoder."""
 
 from unroll.models.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention, Memory
+from unroll.models.classify import SequenceClassifier
+from unroll.models.crf import CRF
 from unroll.models.encoder_layer import KeyValueState
 from unroll.models.encoder_stream import TransformerStream
 from unroll.models.forecast import DirectForecast
@@ -8,10 +10,12 @@ from unroll.models.multihead import MultiHeadAttention
 from unroll.models.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling, Pooling
 from unroll.models.positions import sinusoids
 from unroll.models.registry import ATTENTIONS, POOLINGS, attention, pooling
+from unroll.models.tag import MorphemeTagger, SequenceTagger, WordBatch, WordEncoder
 from unroll.models.transformer import TransformerEncoder
 
 __all__ = [
     "ATTENTIONS",
+    "CRF",
     "POOLINGS",
     "AdditiveAttention",
     "Attention",
@@ -24,10 +28,15 @@ __all__ = [
     "MaxPooling",
     "MeanPooling",
     "Memory",
+    "MorphemeTagger",
     "MultiHeadAttention",
     "Pooling",
+    "SequenceClassifier",
+    "SequenceTagger",
     "TransformerEncoder",
     "TransformerStream",
+    "WordBatch",
+    "WordEncoder",
     "attention",
     "pooling",
     "sinusoids",

@@ -20,6 +20,9 @@ _METRICS = {
 
 def definitions(result: Result) -> list[tuple[str, str]]:
     """Terms in the order in which the page uses them."""
+    own = facts.words_of(result).get("definitions")
+    if own is not None:
+        return [*((str(term), str(text)) for term, text in own), *_common(result)]
     known = [(m, _METRICS[m]) for m in facts.metrics(result) if m in _METRICS]
     if any(name == "MASE" for name, _ in known):
         known = [(m, text + _season(result) if m == "MASE" else text) for m, text in known]
@@ -34,6 +37,13 @@ def definitions(result: Result) -> list[tuple[str, str]]:
             "Block bootstrap over test windows and seeds: neighbouring windows are drawn together, because they share "
             "most of their values. Two candidates whose intervals overlap are called level.",
         ),
+        *_common(result),
+    ]
+
+
+def _common(result: Result) -> list[tuple[str, str]]:
+    """What every task's page uses."""
+    return [
         (
             "Gradient by lag",
             "The size of the gradient of the loss with respect to the state a number of steps back, divided by that at "

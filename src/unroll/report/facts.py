@@ -44,6 +44,24 @@ def metric_of(result: Result) -> str:
     return str(result["task"].get("metric") or "score")
 
 
+def higher_is_better(result: Result) -> bool:
+    return bool(result["task"].get("better") == "higher")
+
+
+def words_of(result: Result) -> Mapping[str, Any]:
+    """What the task itself calls things; nothing for a forecast, whose words are the report's own."""
+    found: Mapping[str, Any] = result.get("words") or {}
+    return found
+
+
+def examples_of(result: Result, part: str) -> str:
+    """``343 test windows``; empty where nothing was counted."""
+    data = result["data"]
+    number = (data.get("examples") or data.get("windows") or {}).get(part)
+    kind = {"valid": "validation"}.get(part, part)
+    return fmt.plural(number, f"{kind} {words_of(result).get('example', 'window')}") if number else ""
+
+
 def candidates(result: Result) -> list[Entry]:
     """Best first; those without a score last. A family's second and third member get another filling."""
     metric, seen, entries = metric_of(result), dict[str, int](), []
@@ -51,12 +69,12 @@ def candidates(result: Result) -> list[Entry]:
         look = look_of(raw.get("cell"))
         rank = seen[look.name] = seen.get(look.name, -1) + 1
         entries.append(_entry(raw, look, (FILLED, HOLLOW, PALE)[rank % 3], False, metric))
-    return sorted(entries, key=_by_score)
+    return _ordered(result, entries)
 
 
 def baselines(result: Result) -> list[Entry]:
     metric = metric_of(result)
-    return sorted((_entry(raw, BASELINE, HOLLOW, True, metric) for raw in result["baselines"]), key=_by_score)
+    return _ordered(result, [_entry(raw, BASELINE, HOLLOW, True, metric) for raw in result["baselines"]])
 
 
 def best_baseline(result: Result) -> Entry | None:
@@ -121,8 +139,10 @@ def shape_of_data(result: Result) -> str:
 
 
 def job_of(result: Result) -> str:
-    """``forecast co2, 12 steps ahead``."""
+    """``forecast co2, 12 steps ahead``, or what the task calls itself."""
     task = result["task"]
+    if "job" in words_of(result):
+        return fmt.clean(words_of(result)["job"])
     targets = fmt.listing([fmt.clean(t) for t in task.get("targets") or []]) or "the series"
     ahead = f", {fmt.plural(task['horizon'], 'step')} ahead" if task.get("horizon") else ""
     return f"{fmt.clean(task.get('name', 'compare'))} {targets}{ahead}"
@@ -161,5 +181,7 @@ def _entry(raw: Mapping[str, Any], look: Look, fill: str, is_baseline: bool, met
     return Entry(str(raw["name"]), look, fill, is_baseline, *score_of(raw, metric), raw)
 
 
-def _by_score(entry: Entry) -> tuple[bool, float]:
-    return entry.mean is None, entry.mean or 0.0
+def _ordered(result: Result, entries: list[Entry]) -> list[Entry]:
+    """Best first, those without a score last."""
+    sign = -1.0 if higher_is_better(result) else 1.0
+    return sorted(entries, key=lambda e: (e.mean is None, sign * (e.mean or 0.0)))

@@ -48,13 +48,13 @@ def icon(look: Look, fill: str) -> str:
     )
 
 
-def number(value: float | int | str | None) -> str:
-    """A cell of a chart's table: five significant digits, whole numbers whole."""
+def number(value: float | int | str | None, digits: int = 5) -> str:
+    """A cell of a table: ``digits`` significant digits, whole numbers whole."""
     if value is None:
         return ""
     if isinstance(value, str):
         return esc(value)
-    return f"{value:,}" if isinstance(value, int) else fmt.significant(value, 5, trim=False)
+    return f"{value:,}" if isinstance(value, int) else fmt.significant(value, digits, trim=False)
 
 
 def figure(chart: Figure) -> str:
@@ -75,11 +75,13 @@ def numbers(table: Table, summary: str = "Numbers behind this chart") -> str:
     )
 
 
-def grid(head: Sequence[str], rows: Sequence[Sequence[float | int | str | None]]) -> str:
+def grid(head: Sequence[str], rows: Sequence[Sequence[float | int | str | None]], digits: int = 5) -> str:
     """A table whose first column names the row and whose others are figures."""
     top = "".join(f'<th scope="col">{esc(h)}</th>' for h in head)
     body = "\n".join(
-        f'<tr><th scope="row">{number(first)}</th>' + "".join(f"<td>{number(c)}</td>" for c in rest) + "</tr>"
+        f'<tr><th scope="row">{number(first, digits)}</th>'
+        + "".join(f"<td>{number(c, digits)}</td>" for c in rest)
+        + "</tr>"
         for first, *rest in rows
     )
     return (

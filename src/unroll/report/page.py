@@ -53,7 +53,7 @@ def render(result: dict[str, Any]) -> str:
 <style>{stylesheet()}</style>
 </head>
 <body>
-{_top()}
+{_top(result)}
 <main>
 {body}
 </main>
@@ -61,8 +61,13 @@ def render(result: dict[str, Any]) -> str:
     return f"{page}{_data(result, MOST_BYTES - len(page.encode()) - 1000)}\n</body>\n</html>\n"
 
 
-def _top() -> str:
-    links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name in _SECTIONS)
+def _sections(result: Result) -> list[tuple[str, str]]:
+    """Those of a forecast, the second one renamed where there are tables instead."""
+    return [(a, "Predictions" if a == "forecasts" and "tables" in result else name) for a, name in _SECTIONS]
+
+
+def _top(result: Result) -> str:
+    links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name in _sections(result))
     choices = "".join(
         f'<label><input type="radio" name="theme" id="theme-{key}"{" checked" if key == "auto" else ""}>{name}</label>'
         for key, name in (("auto", "Auto"), ("light", "Light"), ("dark", "Dark"))
@@ -74,11 +79,19 @@ def _top() -> str:
 
 
 def _forecasts(result: Result) -> str:
+    """Forecasts, or the tables a task has of what was predicted."""
     from unroll.report import charts
 
+    if "tables" in result:
+        title = str(facts.words_of(result).get("examples", "What was predicted"))
+        return section("forecasts", title, *(_shown(table) for table in result["tables"]))
     drawn = [figure(f) for f in charts.forecasts(result)]
     why = "" if drawn else _why("The result holds no example forecast, so there is nothing to draw here.")
     return section("forecasts", "Forecasts beside what happened", *drawn, why)
+
+
+def _shown(table: Mapping[str, Any]) -> str:
+    return f"<h3>{prose(table['title'])}</h3>\n{grid(table['head'], table['rows'], 3)}\n" + _why(str(table["note"]))
 
 
 def _scores(result: Result) -> str:
@@ -129,9 +142,13 @@ def _memory(result: Result) -> str:
     from unroll.report import charts
 
     gradient, keep = charts.gradient(result), charts.keep(result)
-    reach = figure(gradient) if gradient else _why("No gradient was measured, so its reach is unknown.")
+    reach = figure(gradient) if gradient else _why(_no_gradient(result))
     gates = figure(keep) if keep else _why("No candidate has a gate that keeps, so there is no timescale to show.")
     return section("memory", "How far gradients and memory reach", reach, gates)
+
+
+def _no_gradient(result: Result) -> str:
+    return str(facts.words_of(result).get("gradient", "No gradient was measured, so its reach is unknown."))
 
 
 def _cost(result: Result) -> str:

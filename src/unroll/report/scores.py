@@ -6,16 +6,16 @@ from typing import Any
 
 from unroll.report import format as fmt
 
-METRICS = ("MASE", "MAE", "RMSE", "sMAPE")
-
 
 def render_scores(scores: dict[str, Any]) -> str:
-    """What ``Forecaster.evaluate`` gives, as text."""
+    """What an estimator's ``evaluate`` gives, as text: how many examples, then every metric in the data's own units."""
+    unit, count = next(iter(scores.items()))
+    metrics = [name for name in scores["network"] if not name.startswith("scaled")]
     rows = [("network", scores["network"]), *scores["baselines"].items()]
-    cells = [["", *METRICS]]
-    cells += [[name, *(fmt.significant(row[metric]) for metric in METRICS)] for name, row in rows]
+    cells = [["", *metrics]]
+    cells += [[name, *(fmt.significant(row[metric]) for metric in metrics)] for name, row in rows]
     widths = [max(len(row[k]) for row in cells) for k in range(len(cells[0]))]
     lines = [
         "  " + row[0].ljust(widths[0]) + "".join(f"   {c:>{w}}" for c, w in zip(row[1:], widths[1:])) for row in cells
     ]
-    return "\n".join([f"{scores['windows']:,} windows", "", *lines]) + "\n"
+    return "\n".join([f"{count:,} {unit}", "", *lines, *scores.get("notes", [])]) + "\n"

@@ -46,8 +46,12 @@ def render_terminal(
 
 def _header(result: Result, width: int, unicode: bool) -> list[str]:
     source = fmt.clean(result["data"].get("source", ""))
-    text = f"{source} · {facts.job_of(result)} · {facts.shape_of_data(result)} ({PROTOCOL})"
+    text = f"{source} · {facts.job_of(result)} · {facts.shape_of_data(result)} ({_checked(result)})"
     return _wrapped(text, width, unicode)
+
+
+def _checked(result: Result) -> str:
+    return fmt.clean(facts.words_of(result).get("checked", PROTOCOL))
 
 
 def _table(result: Result, width: int, colour: bool, unicode: bool) -> list[str]:

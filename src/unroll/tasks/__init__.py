@@ -1,47 +1,72 @@
 """What networks are trained for: data, network, loss, metrics and baselines of each task."""
 
-from unroll.tasks.baselines import Baseline, LastValue, RidgeAR, SeasonalNaive
+from unroll.tasks.baselines import LastValue, RidgeAR, SeasonalNaive
+from unroll.tasks.classifier import Classifier
+from unroll.tasks.classify import ClassifyTask
+from unroll.tasks.classify_options import ClassifyData, ClassifyOptions
+from unroll.tasks.contract import Baseline, Errors, Probe, Task, TaskKind, options_dict, options_from
+from unroll.tasks.estimator import Estimator
 from unroll.tasks.forecast import (
     DataOptions,
     ForecastOptions,
     ForecastProblem,
     ForecastTask,
-    NetworkOptions,
     build_network,
-    data_options,
-    in_double,
-    options_dict,
-    prepare,
     prepare_series,
 )
 from unroll.tasks.forecaster import Forecaster
-from unroll.tasks.options import duration, located, names, source_name, stem
+from unroll.tasks.network import NetworkOptions, build_encoder, in_double
+from unroll.tasks.options import check_known, duration, located, names, option, source_name, stem
+from unroll.tasks.registry import DEFAULT, TASKS, load_run, prepare, task_kind
 from unroll.tasks.scores import METRICS, WindowErrors, score_arrays, scores_of
+from unroll.tasks.tag import TagTask
+from unroll.tasks.tag_options import TagData, TagOptions
+from unroll.tasks.tagger import Tagger
 
 __all__ = [
+    "DEFAULT",
     "METRICS",
+    "TASKS",
     "Baseline",
+    "Classifier",
+    "ClassifyData",
+    "ClassifyOptions",
+    "ClassifyTask",
     "DataOptions",
+    "Errors",
+    "Estimator",
     "ForecastOptions",
     "ForecastProblem",
     "ForecastTask",
     "Forecaster",
     "LastValue",
     "NetworkOptions",
+    "Probe",
     "RidgeAR",
     "SeasonalNaive",
+    "TagData",
+    "TagOptions",
+    "TagTask",
+    "Tagger",
+    "Task",
+    "TaskKind",
     "WindowErrors",
+    "build_encoder",
     "build_network",
-    "data_options",
+    "check_known",
     "duration",
     "in_double",
+    "load_run",
     "located",
     "names",
+    "option",
     "options_dict",
+    "options_from",
     "prepare",
     "prepare_series",
     "score_arrays",
     "scores_of",
     "source_name",
     "stem",
+    "task_kind",
 ]

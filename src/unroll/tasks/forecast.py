@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,11 +25,15 @@ from unroll.data import (
 from unroll.data import prepare as data_prepare
 from unroll.errors import ConfigError, did_you_mean
 from unroll.models import DirectForecast
-from unroll.nn import Recurrent, cell_entry
+from unroll.tasks import forecast_result as result
 from unroll.tasks.baselines import Baseline, LastValue, RidgeAR, SeasonalNaive
+from unroll.tasks.contract import Probe, Task, TaskKind
+from unroll.tasks.network import NetworkOptions, build_encoder
 from unroll.tasks.options import located
 from unroll.tasks.scores import METRICS, SQUARED, WindowErrors, seasonal_scale, window_errors
-from unroll.train import seed_everything
+
+if TYPE_CHECKING:
+    from unroll.tasks.estimator import Estimator
 
 VALIDATION_WINDOWS = 4_000
 """Early stopping looks at no more than this many validation windows, evenly spaced."""
@@ -64,6 +67,7 @@ class ForecastOptions:
     squared errors for RMSE and scaled MSE, absolute ones for the others.
     """
 
+    task: ClassVar[str] = "forecast"
     horizon: int | None = None
     input: int | None = None
     season: int | None = None
@@ -89,33 +93,13 @@ class ForecastOptions:
         return self.loss or ("mse" if self.metric in SQUARED else "mae")
 
 
-@dataclass(frozen=True)
-class NetworkOptions:
-    """One network: ``cell`` by its registered name."""
-
-    cell: str = "gru"
-    hidden: int = 64
-    layers: int = 1
-    dropout: float = 0.0
-
-    def check(self) -> None:
-        """Raises ConfigError for an unknown cell or an impossible size."""
-        cell_entry(self.cell)
-        for option, value in (("hidden", self.hidden), ("layers", self.layers)):
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"--{option} {value}", expected="a whole number above 0")
-        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
-            raise ConfigError(f"--dropout {self.dropout}", expected="a share from 0 to below 1")
-
-    @property
-    def name(self) -> str:
-        """As tables write it: "GRU 64", "LSTM 64x2"."""
-        return f"{cell_entry(self.cell).label} {self.hidden}" + (f"x{self.layers}" if self.layers > 1 else "")
-
-
 @dataclass(frozen=True, eq=False)
-class ForecastTask:
+class ForecastTask(Task):
     """Data ready to learn from: split, scaled and windowed. Build it with ``prepare``."""
+
+    name: ClassVar[str] = "forecast"
+    metrics: ClassVar[Sequence[str]] = METRICS
+    fallback: ClassVar[str] = "MAE"
 
     series_set: SeriesSet
     ranges: Mapping[str, Ranges]
@@ -128,8 +112,20 @@ class ForecastTask:
     mase_scales: Mapping[str, np.ndarray]
 
     @property
+    def source(self) -> str:
+        return self.series_set.name
+
+    @property
+    def fingerprint(self) -> str:
+        return self.series_set.fingerprint
+
+    @property
     def notes(self) -> tuple[str, ...]:
         return self.series_set.notes
+
+    @property
+    def span(self) -> int:
+        return self.horizon
 
     @property
     def horizon(self) -> int:
@@ -143,19 +139,13 @@ class ForecastTask:
     def targets(self) -> tuple[str, ...]:
         return self.series_set.targets
 
-    def network(self, options: NetworkOptions, seed: int) -> DirectForecast:
-        """A new network, its weights drawn from ``seed``."""
-        seed_everything(seed)
+    def build(self, options: NetworkOptions) -> DirectForecast:
         return build_network(options, len(self.series_set.channels), len(self.targets), self.horizon)
 
-    def parameters(self, options: NetworkOptions) -> int:
-        """How many numbers such a network learns."""
-        with torch.device("meta"):
-            network = build_network(options, len(self.series_set.channels), len(self.targets), self.horizon)
-        return sum(p.numel() for p in network.parameters())
+    def problem(self) -> ForecastProblem:
+        return ForecastProblem(self)
 
     def baselines(self) -> tuple[list[Baseline], list[str]]:
-        """The baselines, fitted, and why any is absent."""
         found: list[Baseline] = []
         absent = []
         try:
@@ -197,13 +187,30 @@ class ForecastTask:
         )
 
     def record(self) -> dict[str, Any]:
-        """What ``data.json`` holds."""
         return data_record(self.series_set, self.ranges, self.scaler, self.windows, self.season) | {
             "season_source": self.season_source,
             "mase_scale": {
                 name: [float(v) if np.isfinite(v) else None for v in scale] for name, scale in self.mase_scales.items()
             },
         }
+
+    def described(self, metric: str, match: str) -> dict[str, Any]:
+        return result.described(self, metric, match)
+
+    def data_facts(self, absent: Sequence[str] = ()) -> dict[str, Any]:
+        return result.data_facts(self, absent)
+
+    def protocol(self) -> str:
+        return result.protocol(self)
+
+    def shown(self, networks: Mapping[str, nn.Module], baselines: Sequence[Baseline], best: str) -> dict[str, Any]:
+        return {"examples": result.examples(self, networks, baselines)}
+
+    def probe(self, network: nn.Module) -> Probe:
+        return result.probe(self, network)
+
+    def reach(self) -> tuple[int | None, str]:
+        return self.season, self.series_set.frequency.plural
 
     def _chunk(self, forecaster: nn.Module | Baseline, part: str, indices: np.ndarray) -> np.ndarray:
         if not isinstance(forecaster, nn.Module):
@@ -317,34 +324,26 @@ def prepare_series(series_set: SeriesSet, options: ForecastOptions, *, skip_bad_
 
 def build_network(options: NetworkOptions, channels: int, targets: int, horizon: int) -> DirectForecast:
     """The network ``options`` describe, for ``channels`` inputs of which the first ``targets`` are forecast."""
-    options.check()
-    try:
-        cell = cell_entry(options.cell).make(channels, options.hidden)
-    except TypeError as error:
-        raise ConfigError(
-            f"cannot build the cell '{options.cell}': {error}",
-            expected="a class called as Class(input_size, hidden_size)",
-        ) from error
-    encoder = Recurrent(cell, options.layers, dropout=options.dropout, batch_first=True)
-    return DirectForecast(encoder, targets, horizon)
-
-
-def in_double(network: DirectForecast) -> DirectForecast:
-    """A float64 copy on the CPU in evaluation mode: looking inside leaves the network as it was."""
-    return copy.deepcopy(network).cpu().double().eval()
-
-
-def options_dict(options: Any) -> dict[str, Any]:
-    """A dataclass of options as JSON-safe values."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items()}
-
-
-def data_options(held: Mapping[str, Any]) -> DataOptions:
-    """``DataOptions`` from what ``options_dict`` made of them."""
-    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in held.items()}
-    return DataOptions(**plain)
+    return DirectForecast(build_encoder(options, channels), targets, horizon)
 
 
 def _mase_scale(series: Series, ranges: Ranges, targets: int, season: int | None) -> np.ndarray:
     begin, end = ranges.train
     return seasonal_scale(series.values[begin:end, :targets], season or 1)
+
+
+def _forecaster() -> type[Estimator]:
+    from unroll.tasks.forecaster import Forecaster
+
+    return Forecaster
+
+
+KIND = TaskKind(
+    "forecast",
+    DataOptions,
+    ForecastOptions,
+    WindowErrors,
+    prepare,
+    _forecaster,
+    reading=("delimiter", "layout", "na", "missing", "sort", "drop_bad_rows", "skip_bad_series"),
+)

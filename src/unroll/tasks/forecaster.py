@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +21,25 @@ from unroll.data import (
     restore,
     show_time,
 )
-from unroll.errors import ConfigError, DataError, RunError, did_you_mean
+from unroll.errors import DataError
 from unroll.models import DirectForecast
 from unroll.tasks.baselines import LastValue, SeasonalNaive
+from unroll.tasks.estimator import Estimator
 from unroll.tasks.forecast import (
+    KIND,
     DataOptions,
     ForecastOptions,
-    ForecastProblem,
     ForecastTask,
-    NetworkOptions,
     build_network,
-    data_options,
-    options_dict,
     prepare,
     read_series,
 )
-from unroll.tasks.options import names, source_name
-from unroll.train import FitResult, FitSettings, RunFolder, fit, load_weights, save_weights
+from unroll.tasks.network import NetworkOptions
+from unroll.tasks.options import check_known, names
+from unroll.train import FitSettings
 
 
-class Forecaster:
+class Forecaster(Estimator):
     """Trains one recurrent network to forecast, and forecasts with it.
 
     Args:
@@ -58,6 +57,10 @@ class Forecaster:
         >>> forecaster.predict(newer)         # the 12 steps after the end of ``newer``: history is all it needs
         >>> forecaster.save("runs/units"); unroll.Forecaster.load("runs/units")
     """
+
+    kind = KIND
+    network: DirectForecast | None
+    task: ForecastTask | None
 
     def __init__(
         self,
@@ -77,25 +80,12 @@ class Forecaster:
         batch_size: int = FitSettings.batch_size,
         seed: int = 0,
     ) -> None:
-        self.network_options = NetworkOptions(cell, hidden, layers, dropout)
-        self.forecast_options = ForecastOptions(horizon, input, season, split, loss=loss)
-        self.settings = FitSettings(lr=lr, epochs=epochs, patience=patience, batch_size=batch_size, seed=seed)
-        self.data_options = DataOptions()
-        self.source = ""
-        self.network: DirectForecast | None = None
-        self.task: ForecastTask | None = None
-        self.record: dict[str, Any] = {}
-        self.result: FitResult | None = None
-
-    @classmethod
-    def from_options(
-        cls, network: NetworkOptions, forecast: ForecastOptions, settings: FitSettings, data: DataOptions
-    ) -> Forecaster:
-        """A forecaster from option objects, as a run's config holds them."""
-        made = cls()
-        made.network_options, made.forecast_options, made.settings = network, forecast, settings
-        made.data_options = data
-        return made
+        self._begin(
+            NetworkOptions(cell, hidden, layers, dropout),
+            ForecastOptions(horizon, input, season, split, loss=loss),
+            FitSettings(lr=lr, epochs=epochs, patience=patience, batch_size=batch_size, seed=seed),
+            DataOptions(),
+        )
 
     def fit(
         self,
@@ -127,43 +117,8 @@ class Forecaster:
             missing=missing,
             **_reading(reading),
         )
-        task = prepare(data, self.data_options, self.forecast_options)
+        task = prepare(data, self.data_options, self.task_options)
         return self.fit_prepared(task, data, out, overwrite=overwrite)
-
-    def fit_prepared(
-        self,
-        task: ForecastTask,
-        source: Any,
-        out: str | Path | None = None,
-        *,
-        overwrite: bool = False,
-        progress: Callable[[dict[str, Any]], None] | None = None,
-    ) -> Forecaster:
-        """``fit`` for data that is prepared already."""
-        self.task, self.source, self.record = task, source_name(source), task.record()
-        run = RunFolder.open_for(out, self.config(), overwrite=overwrite) if out is not None else None
-        self.network = task.network(self.network_options, self.settings.seed)
-        if run is not None:
-            run.write_json("data.json", self.record)
-        self.result = fit(
-            self.network, ForecastProblem(task), self.settings, folder=run.path if run else None, progress=progress
-        )
-        if run is not None:
-            save_weights(run.weights_file, self.network)
-        return self
-
-    def config(self) -> dict[str, Any]:
-        """What ``config.yaml`` holds."""
-        train = {k: v for k, v in asdict(self.settings).items() if k != "max_seconds"}
-        return {
-            "kind": "training",
-            "task": "forecast",
-            "source": self.source,
-            "data": options_dict(self.data_options),
-            "forecast": options_dict(self.forecast_options),
-            "network": options_dict(self.network_options),
-            "train": train,
-        }
 
     def predict(self, data: Any = None, **reading: Any) -> Any:
         """Forecast the steps that follow the end of ``data``, or of the training data if none is given.
@@ -214,58 +169,10 @@ class Forecaster:
             "baselines": {b.name: _scored(task, b) for b in baselines},
         }
 
-    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
-        """Write config, data record and weights to a run folder; see ``load``."""
-        network = self._trained()
-        run = RunFolder.open_for(folder, self.config(), overwrite=overwrite)
-        run.write_json("data.json", self.record)
-        save_weights(run.weights_file, network)
-        return run.path
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Forecaster:
-        """A trained forecaster from a run folder: of ``unroll train``, of ``save``, or of ``unroll compare``.
-
-        Of a comparison it is the recommended network, or the best where a baseline is recommended.
-
-        Raises:
-            RunError: no such run, or it is damaged, unfinished, or of another version.
-        """
-        run = RunFolder.existing(folder)
-        config = run.read_config()
-        if config["kind"] not in ("comparison", "training"):
-            raise RunError(f"{run.path} is a {config['kind']} run", expected="a training or a comparison")
-        try:
-            weights, network = (
-                _of_comparison(run, config) if config["kind"] == "comparison" else _of_training(run, config)
-            )
-            network.check()
-            made = cls.from_options(
-                network,
-                ForecastOptions(**config["forecast"]),
-                FitSettings(**config["train"]),
-                data_options(config["data"]),
-            )
-        except (KeyError, TypeError, ConfigError) as error:
-            raise RunError(
-                f"{run.config_file} cannot be used: {str(error).splitlines()[0]}",
-                expected="a config.yaml as unroll writes it",
-                fix="Restore the file, or make the run anew with --overwrite",
-            ) from error
-        made.source, made.record = config["source"], run.read_json("data.json")
-        recorded = restore(made.record)
+    def _rebuilt(self) -> DirectForecast:
+        recorded = restore(self.record)
         channels = len(recorded.targets) + len(recorded.features)
-        made.network = build_network(network, channels, len(recorded.targets), recorded.horizon)
-        if not weights.weights_file.exists():
-            raise weights.unfinished(weights.weights_file.name)
-        load_weights(weights.weights_file, made.network)
-        made.network.eval()
-        return made
-
-    def _trained(self) -> DirectForecast:
-        if self.network is None:
-            raise RunError("this forecaster is not trained", fix="Call fit first, or Forecaster.load(folder)")
-        return self.network.eval()
+        return build_network(self.network_options, channels, len(recorded.targets), recorded.horizon)
 
     def _series(self, data: Any, recorded: Recorded, reading: dict[str, Any]) -> SeriesSet:
         if data is None and self.task is not None:
@@ -310,7 +217,7 @@ class Forecaster:
             for name, scale in self.record["mase_scale"].items()
         }
         season = recorded.season
-        asked = self.forecast_options
+        asked = self.task_options
         return ForecastTask(
             series_set, ranges, scaler, windows, season, "given", asked.metric, asked.learned_loss, scales
         )
@@ -318,12 +225,7 @@ class Forecaster:
 
 def _reading(given: dict[str, Any]) -> dict[str, Any]:
     """Options of how data is read, checked by name."""
-    known = ("delimiter", "layout", "na", "missing", "sort", "drop_bad_rows", "skip_bad_series")
-    for name in given:
-        if name not in known:
-            raise ConfigError(
-                f"unknown option '{name}'.{did_you_mean(name, known)}", expected=f"one of {', '.join(known)}"
-            )
+    check_known(given, KIND.reading)
     return given | ({"na": names(given["na"])} if "na" in given else {})
 
 
@@ -377,18 +279,3 @@ def _check_rows_left(series: Series, ranges: Ranges, recorded: Recorded) -> None
         expected=f"{recorded.horizon:,} or more to score, with {recorded.input_length:,} rows before the first of them",
         fix="Give data that goes on for longer",
     )
-
-
-def _of_training(run: RunFolder, config: dict[str, Any]) -> tuple[RunFolder, NetworkOptions]:
-    return run, NetworkOptions(**config["network"])
-
-
-def _of_comparison(run: RunFolder, config: dict[str, Any]) -> tuple[RunFolder, NetworkOptions]:
-    """The trial folder and network to use of a finished comparison."""
-    result = run.read_result()
-    by_name = {c["name"]: c for c in result["candidates"]}
-    metric = result["task"]["metric"]
-    best = min(by_name, key=lambda name: by_name[name]["scores"][metric]["mean"])
-    chosen = by_name[result["answer"]["recommended"] if result["answer"]["recommended"] in by_name else best]
-    network = NetworkOptions(chosen["cell"], chosen["hidden"], chosen["layers"], config["compare"]["dropout"])
-    return RunFolder(run.path / "trials" / chosen["trial"]), network

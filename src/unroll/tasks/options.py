@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from unroll.data.registry import resolve
-from unroll.errors import ConfigError
+from unroll.errors import ConfigError, did_you_mean
 
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def option(help: str, default: Any = None, *, metavar: str = "", shown: str = "", under: str = "Data") -> Any:
+    """A field of an options dataclass that is also an option of the command line.
+
+    ``shown`` is how the help names the default where that is None or empty; ``under`` the section it stands in.
+    """
+    return field(default=default, metadata={"help": help, "metavar": metavar, "shown": shown, "under": under})
 
 
 def names(given: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -19,6 +28,15 @@ def names(given: str | Sequence[str] | None) -> tuple[str, ...]:
     if given is None:
         return ()
     return (given,) if isinstance(given, str) else tuple(given)
+
+
+def check_known(given: Iterable[str], known: Sequence[str]) -> None:
+    """Raises ConfigError where ``given`` holds a name that is not ``known``."""
+    for name in given:
+        if name not in known:
+            raise ConfigError(
+                f"unknown option '{name}'.{did_you_mean(name, known)}", expected=f"one of {', '.join(known)}"
+            )
 
 
 def duration(given: float | str | None) -> float | None:

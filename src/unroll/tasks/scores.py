@@ -39,9 +39,28 @@ class WindowErrors:
         means = {name: float(total.sum()) / n if n else np.nan for name, total in sums.items()}
         return {name: mean if np.isfinite(mean) else None for name, mean in means.items()}
 
+    def details(self) -> dict[str, dict[str, float | None]]:
+        return {"scaled": self.scaled()}
+
     def columns(self) -> dict[str, np.ndarray]:
         """The sums and counts that ``scores_of`` needs, by name, each (windows,)."""
         return {**self.sums, "count": self.count, "scaled_count": self.scaled_count}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What ``from_arrays`` reads back."""
+        return {"series": self.series, "origins": self.origins, **self.columns()}
+
+    def block_sums(self, block: np.ndarray, blocks: int) -> dict[str, np.ndarray]:
+        return {name: np.bincount(block, weights=column, minlength=blocks) for name, column in self.columns().items()}
+
+    def score_arrays(self, total: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return score_arrays(total)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> WindowErrors:
+        sums = dict(arrays)
+        own = {name: sums.pop(name) for name in ("series", "origins", "count", "scaled_count")}
+        return cls(**own, sums=sums)
 
 
 def scores_of(total: Mapping[str, float]) -> dict[str, float | None]:

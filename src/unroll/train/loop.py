@@ -27,7 +27,11 @@ CHECKPOINT_SECONDS = 60.0
 
 
 class Problem(Protocol):
-    """What is to be learned: the loop knows nothing else of the task."""
+    """What is to be learned: the loop knows nothing else of the task.
+
+    A problem may also have ``cut(order, batch_size)``, which cuts the examples of an epoch into batches (in order
+    of length, say), as a function of its arguments alone; else they are cut as they come.
+    """
 
     @property
     def train_count(self) -> int:
@@ -153,7 +157,8 @@ class _Fit:
     def _epoch(self) -> None:
         p, s = self.position, self.settings
         order = epoch_order(s.seed, p["epoch"], self.problem.train_count, s.epoch_size, min(s.epoch_size, EPOCH_LEAST))
-        batches = order.split(s.batch_size)
+        cut = getattr(self.problem, "cut", None)
+        batches = order.split(s.batch_size) if cut is None else cut(order, s.batch_size)
         self.network.train()
         while p["batch"] < len(batches):
             self._train_batch(batches[p["batch"]])

@@ -55,19 +55,20 @@ def finding(shown: list[Entry]) -> str:
 def caption(result: Result, shown: list[Entry]) -> str:
     control = any((e.raw["gradient"].get("at_start") or {}).get("median") for e in shown)
     return (
-        f"Line: median over {_sample(shown[0])}. Band: quartiles. "
+        f"Line: median over {_sample(result, shown[0])}. Band: quartiles. "
         + ("Grey band: the same network at initialisation. " if control else "")
         + ("The lag is logarithmic and starts at 1; at lag 0 the ratio is 1. " if _log(shown) else "")
         + "Values below 1e-30 are drawn on the floor."
     )
 
 
-def _sample(entry: Entry) -> str:
+def _sample(result: Result, entry: Entry) -> str:
     """Which sequences the quantiles are over, as the measurement recorded it."""
     source = entry.raw["gradient"]
     count, seed = source.get("sequences"), source.get("seed")
-    windows = f"{fmt.count(count)} validation windows" if count else "validation windows"
-    return windows if seed is None else f"{windows} of the network of seed {seed}"
+    many = f"validation {facts.words_of(result).get('example', 'window')}s"
+    many = f"{fmt.count(count)} {many}" if count else many
+    return many if seed is None else f"{many} of the network of seed {seed}"
 
 
 def table(shown: list[Entry]) -> Table:

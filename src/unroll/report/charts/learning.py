@@ -71,8 +71,8 @@ def lowest(line: Line) -> tuple[int, float]:
 
 
 def caption(result: Result, shown: list[tuple[Entry, dict[int, Line]]]) -> str:
-    windows = (result["data"].get("windows") or {}).get("valid")
-    sample = f" on {fmt.count(windows)} validation windows" if windows else ""
+    counted = facts.examples_of(result, "valid")
+    sample = f" on {counted}" if counted else ""
     if all(len(seeds) == 1 for _, seeds in shown):
         return f"Validation loss{sample}, {facts.seeds_of(result)}. Mark: the lowest point."
     return (

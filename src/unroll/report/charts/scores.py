@@ -26,7 +26,7 @@ def scores(result: Result) -> Figure | None:
     return figure(
         "scores-figure",
         title,
-        f"{facts.metric_of(result)} on the test range, lower is better, best first: {told}.",
+        f"{facts.metric_of(result)} on the test {_part(result)}, {_direction(result)}, best first: {told}.",
         caption(result),
         table(result),
         lambda width: _plot(result, shown, width),
@@ -45,7 +45,8 @@ def finding(result: Result) -> str:
     if base is None:
         return f"{best.named} scores {value} {metric}; there is no baseline to hold it against"
     against = fmt.score(base.mean, places)
-    if (best.mean or 0.0) >= (base.mean or 0.0):
+    ahead = (base.mean or 0.0) - (best.mean or 0.0)
+    if (-ahead if facts.higher_is_better(result) else ahead) <= 0:
         return f"No candidate beats {base.named}: {against} {metric} against {value} for {best.named}"
     if len(level) > 2:
         lead = f"{best.named} scores {value} {metric}, level with {len(level)} others"
@@ -58,8 +59,8 @@ def finding(result: Result) -> str:
 
 
 def caption(result: Result) -> str:
-    windows = (result["data"].get("windows") or {}).get("test")
-    sample = f"{fmt.count(windows)} test windows, " if windows else ""
+    counted = facts.examples_of(result, "test")
+    sample = f"{counted}, " if counted else ""
     told = [f"Mark: mean over {sample}{facts.seeds_of(result)}."]
     if any(e.low is not None for e in facts.entries(result)):
         told.append("Bar: 95 % interval.")
@@ -83,6 +84,14 @@ def table(result: Result) -> Table:
     return Table(head, rows, "Scaled: on values standardised with the training range.")
 
 
+def _direction(result: Result) -> str:
+    return "higher is better" if facts.higher_is_better(result) else "lower is better"
+
+
+def _part(result: Result) -> str:
+    return "part" if facts.words_of(result) else "range"
+
+
 def _told(entry: Entry, places: int) -> str:
     between = fmt.interval(entry.low, entry.high, places)
     return fmt.score(entry.mean, places) + (f" ({between})" if between else "")
@@ -99,7 +108,7 @@ def _limit(result: Result, shown: list[Entry]) -> float:
     """Beyond this a score is named at the edge instead of stretching the axis until the others touch."""
     base = facts.best_baseline(result)
     middle = sorted(e.mean or 0.0 for e in shown)[len(shown) // 2]
-    if any((e.mean or 0.0) < 0 for e in shown):
+    if facts.higher_is_better(result) or any((e.mean or 0.0) < 0 for e in shown):
         return math.inf
     return max(1.6 * (base.mean or 0.0) if base else 0.0, 1.25 * middle)
 
@@ -111,7 +120,7 @@ def _plot(result: Result, shown: list[Entry], width: int) -> Any:
     low, high = min(values), min(max(values), limit * 1.2)
     least = 0.05 * abs(high)  # a lone score would otherwise fill the axis with its last digits
     domain = nice(low, high) if high - low > least else nice(low - least, high + least)
-    axis = x_axis(f"{facts.metric_of(result)}, lower is better", tickCount=5 if layout.narrow else 8)
+    axis = x_axis(f"{facts.metric_of(result)}, {_direction(result)}", tickCount=5 if layout.narrow else 8)
     x = alt.X("x:Q", scale=alt.Scale(domain=list(domain), nice=False, zero=False), axis=axis)
     rows = [{"y": layout.middle(i), "x": e.mean, **paint(e)} for i, e in inside]
     base = facts.best_baseline(result)

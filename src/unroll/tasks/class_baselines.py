@@ -1,0 +1,172 @@
+"""What a classifier must beat: the majority, linear models of n-grams or of summaries, the nearest neighbour."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from unroll.tasks.dtw import dtw_distances
+
+if TYPE_CHECKING:
+    from unroll.tasks.classify import ClassifyTask
+
+STRENGTHS = (1.0, 10.0)
+"""Inverse strengths of the linear models' penalty, chosen on validation."""
+DTW_CELLS = 2_000_000_000
+"""More than this many steps between pairs are not warped: it would take longer than the networks."""
+
+
+class ClassBaseline(ABC):
+    """A classifier without a network; ``hard`` where what it gives are no probabilities."""
+
+    name: str
+    parameters: int = 0
+    train_seconds: float = 0.0
+    hard: ClassVar[bool] = False
+
+    @abstractmethod
+    def probabilities(self, task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
+        """(examples, classes) float64."""
+
+
+class Majority(ClassBaseline):
+    """Every example is taken for the most frequent class of training; the probabilities are the classes' shares."""
+
+    name = "majority"
+
+    def __init__(self, task: ClassifyTask) -> None:
+        counts = np.bincount(task.truth[task.parts.indices["train"]], minlength=len(task.classes))
+        self.shares = counts / counts.sum()
+
+    def probabilities(self, task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
+        return np.tile(self.shares, (len(indices), 1))
+
+
+class _Linear(ClassBaseline):
+    """Logistic regression on features of an example; the penalty is chosen by its validation accuracy."""
+
+    def __init__(self, task: ClassifyTask) -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        started = time.perf_counter()
+        train, valid = task.parts.indices["train"], task.parts.indices["valid"]
+        X, V = self.fit_features(task, train), self.features(task, valid)
+        best: tuple[float, Any] | None = None
+        for strength in STRENGTHS:
+            model = LogisticRegression(C=strength, max_iter=300).fit(X, task.truth[train])
+            right = float((model.predict(V) == task.truth[valid]).mean()) if len(valid) else 0.0
+            if best is None or right > best[0]:
+                best = (right, model)
+        assert best is not None
+        self.model = best[1]
+        self.parameters = int(self.model.coef_.size + self.model.intercept_.size)
+        self.train_seconds = time.perf_counter() - started
+
+    def probabilities(self, task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
+        return np.asarray(self.model.predict_proba(self.features(task, indices)), np.float64)
+
+    @abstractmethod
+    def fit_features(self, task: ClassifyTask, indices: np.ndarray) -> Any: ...
+
+    @abstractmethod
+    def features(self, task: ClassifyTask, indices: np.ndarray) -> Any: ...
+
+
+class TfidfRegression(_Linear):
+    """Logistic regression on TF-IDF weights: of words and pairs of them, or of 1 to 3 characters."""
+
+    name = "TF-IDF + logistic regression"
+
+    def fit_features(self, task: ClassifyTask, indices: np.ndarray) -> Any:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        words = task.input.to_dict()["vocabulary"]["unit"] == "word"
+        grams: dict[str, Any] = (
+            {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": r"(?u)\w+|[^\w\s]"}
+            if words
+            else {"analyzer": "char", "ngram_range": (1, 3)}
+        )
+        lower = not task.options.keep_case
+        self.vectorizer = TfidfVectorizer(min_df=2, sublinear_tf=True, lowercase=lower, **grams)
+        return self.vectorizer.fit_transform(self._texts(task, indices))
+
+    def features(self, task: ClassifyTask, indices: np.ndarray) -> Any:
+        return self.vectorizer.transform(self._texts(task, indices))
+
+    @staticmethod
+    def _texts(task: ClassifyTask, indices: np.ndarray) -> list[str]:
+        return [task.parts.examples.texts[k] for k in indices]
+
+
+class SummaryRegression(_Linear):
+    """Logistic regression on standardised summaries of each channel: level, spread, ends, change, and the length."""
+
+    name = "summary features + logistic regression"
+
+    def fit_features(self, task: ClassifyTask, indices: np.ndarray) -> Any:
+        from sklearn.preprocessing import StandardScaler
+
+        summaries = self._summaries(task, indices)
+        self.scaler = StandardScaler().fit(summaries)
+        return self.scaler.transform(summaries)
+
+    def features(self, task: ClassifyTask, indices: np.ndarray) -> Any:
+        summaries = self._summaries(task, indices)
+        return self.scaler.transform(summaries) if len(summaries) else summaries
+
+    @staticmethod
+    def _summaries(task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
+        return np.array([summary(task.ragged.sequence(int(k))) for k in indices])
+
+
+def summary(sequence: np.ndarray) -> np.ndarray:
+    """Of each channel mean, deviation, quartiles, extremes, ends, mean change and its size; and the length."""
+    channels = sequence.shape[1]
+    x = sequence.astype(np.float64) if len(sequence) else np.zeros((1, channels))
+    steps = np.diff(x, axis=0) if len(x) > 1 else np.zeros((1, channels))
+    parts = [x.mean(0), x.std(0), *np.quantile(x, (0.0, 0.25, 0.5, 0.75, 1.0), axis=0), x[0], x[-1]]
+    return np.concatenate([*parts, steps.mean(0), np.abs(steps).mean(0), [np.log1p(len(sequence))]])
+
+
+class NearestNeighbour(ClassBaseline):
+    """The class of the training sequence with the least DTW distance (Dau et al. 2019 print it beside every set)."""
+
+    name = "1-NN DTW"
+    hard = True
+
+    def __init__(self, task: ClassifyTask) -> None:
+        self.train = task.parts.indices["train"]
+
+    def probabilities(self, task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
+        held = [task.ragged.sequence(int(k)).astype(np.float64) for k in self.train]
+        asked = [task.ragged.sequence(int(k)).astype(np.float64) for k in indices]
+        nearest = self.train[dtw_distances(asked, held).argmin(axis=1)]
+        return np.eye(len(task.classes))[task.truth[nearest]]
+
+
+def fitted_baselines(task: ClassifyTask) -> tuple[list[ClassBaseline], list[str]]:
+    """Those that go with the input, fitted, and why any is absent."""
+    found: list[ClassBaseline] = []
+    absent = []
+    if task.parts.examples.is_text:
+        try:
+            found.append(TfidfRegression(task))
+        except ValueError as error:
+            absent.append(f"TF-IDF + logistic regression: {str(error).splitlines()[0]}")
+    else:
+        found.append(SummaryRegression(task))
+        cells = warping_cells(task)
+        if cells <= DTW_CELLS:
+            found.append(NearestNeighbour(task))
+        else:
+            absent.append(f"1-NN DTW: it would compare {cells:.1e} steps, more than {DTW_CELLS:.0e}")
+    return [*found, Majority(task)], absent
+
+
+def warping_cells(task: ClassifyTask) -> float:
+    """How many cells all pairs of training and test sequences have."""
+    lengths = task.ragged.lengths.astype(np.float64)
+    return float(lengths[task.parts.indices["train"]].sum() * lengths[task.parts.indices["test"]].sum())

@@ -1,0 +1,174 @@
+"""What a classifier reads: numbers of tokens, or standardised channels; each fitted on the training part alone."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unroll.data import Examples, Ragged, Vocabulary, carried_sequences, usual_unit
+from unroll.data.vocabulary import UNKNOWN
+from unroll.errors import DataError, RunError
+from unroll.tasks.classify_options import ClassifyOptions
+
+
+class Input(ABC):
+    """From examples to sequences of what the network reads."""
+
+    what: str
+    """One example, in words."""
+
+    @abstractmethod
+    def encode(self, examples: Examples) -> Ragged:
+        """Raises DataError for examples of another kind than it was fitted on."""
+
+    @property
+    @abstractmethod
+    def tokens(self) -> int | None:
+        """How many numbers tokens have; None for channels."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """What the encoder reads at a step."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def told(self) -> str:
+        """What was chosen and fitted, in words."""
+
+
+@dataclass(frozen=True, eq=False)
+class TextInput(Input):
+    """Documents as numbers of their first ``longest`` tokens."""
+
+    vocabulary: Vocabulary
+    longest: int
+    embedding: int
+    chosen: str
+    what = "document"
+
+    @classmethod
+    def fit(cls, texts: list[str], options: ClassifyOptions) -> TextInput:
+        unit = options.unit or usual_unit(texts)
+        why = "as given" if options.unit else "found in the training documents"
+        vocabulary = Vocabulary.fit(
+            texts, unit, lower=not options.keep_case, min_count=options.min_count, size=options.vocabulary
+        )
+        return cls(vocabulary, options.longest, options.embedding, why)
+
+    def encode(self, examples: Examples) -> Ragged:
+        if not examples.is_text:
+            raise DataError(f"{examples.name} holds numbers", expected="documents, as the training had")
+        return Ragged.of([self.cut(text) for text in examples.texts], np.empty(0, np.int64))
+
+    def cut(self, text: str) -> np.ndarray:
+        return self.vocabulary.encode(text)[: self.longest]
+
+    @property
+    def tokens(self) -> int:
+        return len(self.vocabulary)
+
+    @property
+    def width(self) -> int:
+        return self.embedding
+
+    def known_share(self, ragged: Ragged) -> list[float | None]:
+        """Of each document's tokens, the share that training had; None of a document without any."""
+        known = [ragged.sequence(k) != UNKNOWN for k in range(len(ragged))]
+        return [float(own.mean()) if len(own) else None for own in known]
+
+    def told(self) -> str:
+        case = "" if self.vocabulary.lower else ", case kept"
+        return (
+            f"a token is a {self.vocabulary.unit} ({self.chosen}{case}); {self.tokens - 1:,} known, learned from "
+            f"{self.vocabulary.fitted_on:,} training documents"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kind": "text",
+            "vocabulary": self.vocabulary.to_dict(),
+            "longest": self.longest,
+            "embedding": self.embedding,
+            "chosen": self.chosen,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class NumberInput(Input):
+    """Channels standardised with the mean and deviation of all steps of the training sequences."""
+
+    channels: tuple[str, ...]
+    mean: np.ndarray
+    deviation: np.ndarray
+    fitted_on: int
+    missing: str
+    what = "sequence"
+
+    @classmethod
+    def fit(cls, examples: Examples, train: np.ndarray, missing: str) -> NumberInput:
+        """Raises DataError where no training sequence has a step."""
+        sequences = carried_sequences(examples, missing)
+        steps = np.concatenate([sequences[k] for k in train])
+        if not len(steps):
+            raise DataError(f"no training sequence of {examples.name} has a step", expected="one step or more")
+        steps = np.ma.masked_invalid(steps)
+        deviation = np.asarray(steps.std(axis=0).filled(0.0), np.float64)
+        # A channel that does not change is 0 throughout, not noise blown up.
+        deviation = np.where(deviation > 1e-12, deviation, 1.0)
+        return cls(examples.channels, np.asarray(steps.mean(axis=0).filled(0.0)), deviation, len(train), missing)
+
+    def encode(self, examples: Examples) -> Ragged:
+        if len(examples.channels) != len(self.channels):
+            raise DataError(
+                f"{examples.name} has {len(examples.channels)} channels",
+                expected=f"the {len(self.channels)} of the training: {', '.join(self.channels)}",
+            )
+        scaled = [
+            np.nan_to_num((s - self.mean) / self.deviation, nan=0.0) for s in carried_sequences(examples, self.missing)
+        ]
+        return Ragged.of([s.astype(np.float32) for s in scaled], np.empty((0, self.width), np.float32))
+
+    @property
+    def tokens(self) -> None:
+        return None
+
+    @property
+    def width(self) -> int:
+        return len(self.channels)
+
+    def told(self) -> str:
+        many = f"{self.width} channels" if self.width > 1 else "one channel"
+        return f"{many}, standardised with the mean and deviation of {self.fitted_on:,} training sequences"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kind": "numbers",
+            "channels": list(self.channels),
+            "mean": self.mean.tolist(),
+            "deviation": self.deviation.tolist(),
+            "fitted_on": self.fitted_on,
+            "missing": self.missing,
+        }
+
+
+def input_from(record: Mapping[str, Any]) -> TextInput | NumberInput:
+    """What ``to_dict`` wrote. Raises RunError where a part is missing."""
+    try:
+        if record["kind"] == "text":
+            vocabulary = Vocabulary.from_dict(record["vocabulary"])
+            return TextInput(vocabulary, record["longest"], record["embedding"], record["chosen"])
+        mean, deviation = (np.asarray(record[name], np.float64) for name in ("mean", "deviation"))
+        return NumberInput(tuple(record["channels"]), mean, deviation, record["fitted_on"], record["missing"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"data.json is incomplete: {type(error).__name__} {error}",
+            expected="the file as the training wrote it",
+            fix="Train again, or restore the file",
+        ) from error

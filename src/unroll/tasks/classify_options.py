@@ -1,0 +1,100 @@
+"""The options of classifying: how examples are read, and what is learned of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from unroll.data.split import Split, parse_split
+from unroll.data.tokens import check_unit
+from unroll.errors import ConfigError, did_you_mean
+from unroll.models import POOLINGS
+from unroll.tasks.class_errors import METRICS
+from unroll.tasks.options import option
+
+WEIGHTS = ("none", "balanced")
+_NETWORK, _TRAINING = "Networks", "Training"
+
+
+@dataclass(frozen=True)
+class ClassifyData:
+    """How the examples are read; each is the command-line option of the same name."""
+
+    text: str | None = option("Column of the documents.", metavar="COLUMN")
+    label: str | None = option("Column of the labels.", metavar="COLUMN")
+    sequence: str | None = option(
+        "Column that says which sequence a row of numbers belongs to (instead of --text).", metavar="COLUMN"
+    )
+    value: tuple[str, ...] = option(
+        "Column of numbers to read; repeat it.", (), metavar="COLUMN", shown="every one of numbers"
+    )
+    time: str | None = option("Column that orders the rows of a sequence.", metavar="COLUMN", shown="the file's order")
+    valid: str | None = option("File to validate on.", metavar="FILE", shown="a part of DATA")
+    test: str | None = option("File to score on.", metavar="FILE", shown="a part of DATA")
+    delimiter: str | None = option("Between the columns of a text file.", metavar="CHAR", shown="comma; tab for .tsv")
+    no_quotes: bool = option("Quotes are characters like any other.", False)
+    na: tuple[str, ...] = option("Text that means a missing number; repeat it.", (), metavar="TEXT")
+    missing: str = option("Missing numbers: an error, or carry: the last value again.", "error", metavar="error|carry")
+    drop_bad_rows: bool = option("Leave out examples without a label.", False)
+
+
+READING = ("text", "label", "sequence", "time", "delimiter", "no_quotes", "na", "missing", "drop_bad_rows")
+"""What may differ when a run reads new data."""
+
+
+@dataclass(frozen=True)
+class ClassifyOptions:
+    """What is learned; each is the command-line option of the same name. None is chosen from the training data."""
+
+    task: ClassVar[str] = "classify"
+    unit: str | None = option(
+        "What a token is: word, character (a Hangul syllable is one), jamo or subword.",
+        metavar="NAME",
+        shown="character for Korean, Japanese and Chinese, else word",
+    )
+    keep_case: bool = option("Tell upper and lower case apart.", False)
+    min_count: int = option("Rarer tokens are unknown.", 2, metavar="N")
+    vocabulary: int = option("At most this many tokens.", 30_000, metavar="N")
+    longest: int = option("Documents are cut to their first N tokens.", 1_000, metavar="N")
+    embedding: int = option("Width of a token's vector.", 64, metavar="N", under=_NETWORK)
+    pooling: str = option(
+        "From steps to one vector: " + ", ".join(POOLINGS) + ".", "last", metavar="NAME", under=_NETWORK
+    )
+    bidirectional: bool = option("Read both ways.", False, under=_NETWORK)
+    split: str = option("Train, valid, test: fractions or counts.", "0.8,0.1,0.1", metavar="A,B,C")
+    split_seed: int = option("Of the random split.", 0, metavar="N")
+    class_weight: str = option(
+        "Weights of the classes in the loss: none, or balanced: rare ones count more.",
+        "none",
+        metavar="none|balanced",
+        under=_TRAINING,
+    )
+    batch_tokens: int = option(
+        "At most this many steps per training step, padding included.", 16_384, metavar="N", under=_TRAINING
+    )
+    metric: str = option("What decides: " + ", ".join(METRICS) + ".", "accuracy", metavar="NAME", under=_TRAINING)
+
+    def check(self) -> None:
+        """Raises ConfigError naming the option that is wrong."""
+        if self.unit is not None:
+            check_unit(self.unit)
+        for name, value, known in (
+            ("pooling", self.pooling, tuple(POOLINGS)),
+            ("class-weight", self.class_weight, WEIGHTS),
+            ("metric", self.metric, METRICS),
+        ):
+            if value not in known:
+                raise ConfigError(
+                    f"--{name} '{value}'.{did_you_mean(value, known)}", expected=f"one of {', '.join(known)}"
+                )
+        for name in ("min_count", "vocabulary", "longest", "embedding", "batch_tokens"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"--{name.replace('_', '-')} {value}", expected="a whole number above 0")
+        if self.split_seed < 0:
+            raise ConfigError(f"--split-seed {self.split_seed}", expected="0 or more")
+        self.shares()
+
+    def shares(self) -> Split:
+        """The split. Raises ConfigError."""
+        return parse_split(self.split)

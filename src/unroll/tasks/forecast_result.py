@@ -1,0 +1,131 @@
+"""What a result says of a forecast: its data, how it was scored, examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from unroll.data import show_time
+from unroll.tasks.baselines import Baseline
+from unroll.tasks.contract import Probe
+from unroll.tasks.network import in_double
+
+if TYPE_CHECKING:
+    from unroll.tasks.forecast import ForecastTask
+
+EXAMPLES = 3
+PROBED = 32
+"""How many validation windows are looked inside with."""
+
+
+def described(task: ForecastTask, metric: str, match: str) -> dict[str, Any]:
+    return {
+        "name": "forecast",
+        "targets": list(task.targets),
+        "features": list(task.series_set.features),
+        "horizon": task.horizon,
+        "input": task.input,
+        "season": task.season,
+        "season_source": task.season_source,
+        "metric": metric,
+        "match": match,
+        "loss": task.loss,
+    }
+
+
+def data_facts(task: ForecastTask, absent: Sequence[str] = ()) -> dict[str, Any]:
+    """What was read and how it was split, rows summed over series."""
+    parts = ("train", "valid", "test")
+    rows = {part: sum(r.part(part)[1] - r.part(part)[0] for r in task.ranges.values()) for part in parts}
+    return {
+        "source": task.series_set.name,
+        "fingerprint": task.series_set.fingerprint,
+        "series": len(task.series_set.series),
+        "rows": task.series_set.rows,
+        "missing": task.series_set.missing,
+        "unit": task.series_set.frequency.plural,
+        "split": rows,
+        "windows": {part: task.windows.count(part) for part in parts},
+        "notes": [*task.notes, *(f"no baseline {a}" for a in absent)],
+    }
+
+
+def protocol(task: ForecastTask) -> str:
+    """How the figures came about, in words."""
+    season = task.season or 1
+    loss = "squared" if task.loss == "mse" else "absolute"
+    return (
+        "Each series is cut by time into a training, a validation and a test range. Every channel is standardised "
+        "with the mean and deviation of its training range alone; that range is recorded, and scoring a window "
+        "that starts inside it is an error. A window is "
+        f"{task.input} steps of input and the {task.horizon} steps that follow, all of which lie in the range it "
+        "counts for; its input may reach back into the range before. Windows start at every step. Networks learn "
+        f"the {loss} error of standardised values on training windows, stop early on validation windows, and are "
+        "scored once on all test windows, in the data's own units. MASE divides the absolute error by the mean "
+        f"change over {season} step{'' if season == 1 else 's'} in the training range. Missing targets are neither "
+        "learned nor scored."
+    )
+
+
+def probe(task: ForecastTask, network: nn.Module) -> Probe:
+    """Validation windows, evenly spaced, in float64."""
+    count = task.windows.count("valid")
+    indices = np.unique(np.linspace(0, count - 1, min(PROBED, count)).round().astype(int))
+    x, y, mask, last = (part.double() for part in task.windows.batch("valid", indices))
+    double = in_double(network)
+
+    def loss(summary: Tensor) -> Tensor:
+        e = (double.forecast(summary, last) - y) * mask  # type: ignore[operator]
+        return e.square().sum(dim=(1, 2))
+
+    return Probe(double.encoder, double.differences(x, last), None, loss)  # type: ignore[operator, arg-type]
+
+
+def examples(
+    task: ForecastTask, networks: Mapping[str, nn.Module], baselines: Sequence[Baseline]
+) -> list[dict[str, Any]]:
+    """Forecasts from a few test windows: the last of up to three series, or three of one series."""
+    series, _ = task.windows.origins("test")
+    names = np.unique(series)
+    if len(names) >= EXAMPLES:
+        picked = [int(np.flatnonzero(series == index)[-1]) for index in names[:EXAMPLES]]
+    else:
+        count = task.windows.count("test")
+        picked = sorted({0, count // 2, count - 1})
+    indices = np.array(picked)
+    trained = {name: task.forecast(network, "test", indices) for name, network in networks.items()}
+    naive = {b.name: task.forecast(b, "test", indices) for b in baselines}
+    truth = task.windows.targets_original("test", indices)
+    return [
+        _example(task, int(truth.series[k]), int(truth.origins[k]), k, truth.values, truth.times, trained | naive)
+        for k in range(len(indices))
+    ]
+
+
+def _example(
+    task: ForecastTask,
+    series: int,
+    origin: int,
+    k: int,
+    values: np.ndarray,
+    times: np.ndarray,
+    forecasts: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    one = task.series_set.series[series]
+    begin = max(0, origin - min(task.input, max(3 * task.horizon, 24)))
+    return {
+        "series": one.name,
+        "target": task.targets[0],
+        "history_times": [show_time(t) for t in one.times[begin:origin]],
+        "history": _known(one.values[begin:origin, 0]),
+        "times": [show_time(t) for t in times[k]],
+        "truth": _known(values[k, :, 0]),
+        "forecasts": {name: _known(f[k, :, 0]) for name, f in forecasts.items()},
+    }
+
+
+def _known(values: np.ndarray) -> list[float | None]:
+    return [float(v) if np.isfinite(v) else None for v in values]

@@ -1,0 +1,174 @@
+"""What a tagger reads and writes: words, their letters, and tags; learned from the training sentences alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from unroll.data import Ragged, Vocabulary, usual_unit
+from unroll.errors import RunError
+from unroll.models.tag import WordBatch
+from unroll.tasks.tag_options import TagOptions
+
+UNKNOWN = 0
+LONGEST_WORD = 64
+"""Letters of a word that are read; a longer one is cut."""
+
+
+@dataclass(frozen=True, eq=False)
+class WordInput:
+    """Word k + 1 is ``words[k]``, 0 any other; ``letters`` spells them; ``seen`` are all words training had."""
+
+    words: tuple[str, ...]
+    seen: frozenset[str]
+    letters: Vocabulary
+    keep_case: bool
+    fitted_on: int
+
+    @classmethod
+    def fit(cls, sentences: Sequence[Sequence[str]], options: TagOptions) -> WordInput:
+        every = [word for sentence in sentences for word in sentence]
+        unit = options.letters or ("jamo" if usual_unit(every) == "character" and _korean(every) else "character")
+        folded = [word if options.keep_case else word.lower() for word in every]
+        counts = Counter(folded)
+        kept = tuple(word for word, count in counts.most_common() if count >= options.min_count)
+        letters = Vocabulary.fit(every, unit, min_count=2)
+        return cls(kept, frozenset(counts), letters, options.keep_case, len(sentences))
+
+    def folded(self, word: str) -> str:
+        return word if self.keep_case else word.lower()
+
+    def new(self, sentence: Sequence[str]) -> list[bool]:
+        """Of each word, whether training has it not."""
+        return [self.folded(word) not in self.seen for word in sentence]
+
+    def encode(self, sentences: Sequence[Sequence[str]]) -> EncodedSentences:
+        types = {word: k for k, word in enumerate(dict.fromkeys(w for s in sentences for w in s))}
+        number = [self._number.get(self.folded(word), UNKNOWN) for word in types]
+        spelling = [self.letters.encode(word)[:LONGEST_WORD] for word in types]
+        own = [np.array([types[word] for word in sentence], dtype=np.int64) for sentence in sentences]
+        empty = np.empty(0, np.int64)
+        return EncodedSentences(Ragged.of(own, empty), np.array(number, dtype=np.int64), Ragged.of(spelling, empty))
+
+    @cached_property
+    def _number(self) -> dict[str, int]:
+        return {word: k + 1 for k, word in enumerate(self.words)}
+
+    def told(self) -> str:
+        unit = {"character": "characters"}.get(self.letters.unit, self.letters.unit)
+        return (
+            f"{len(self.words):,} words have a vector of their own, learned from {self.fitted_on:,} training "
+            f"sentences; all are spelled in {len(self.letters.tokens):,} {unit}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "words": list(self.words),
+            "seen": sorted(self.seen - set(self.words)),
+            "letters": self.letters.to_dict(),
+            "keep_case": self.keep_case,
+            "fitted_on": self.fitted_on,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedSentences:
+    """``types`` numbers each word's form; form k has word number ``words[k]`` and the letters of ``spelling`` k."""
+
+    types: Ragged
+    words: np.ndarray
+    spelling: Ragged
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.types.lengths
+
+    def batch(self, indices: np.ndarray) -> WordBatch:
+        """The sentences ``indices``, each different form spelled once."""
+        x, lengths = self.types.batch(indices)
+        within = np.arange(x.shape[1]) < lengths.numpy()[:, None]
+        forms, places = np.unique(x.numpy()[within], return_inverse=True)
+        types = np.zeros(x.shape, dtype=np.int64)
+        types[within] = places
+        words = np.zeros(x.shape, dtype=np.int64)
+        words[within] = self.words[forms][places]
+        if not len(forms):
+            forms = np.zeros(1, dtype=np.int64)
+        spelling, spelled = self.spelling.batch(forms)
+        return WordBatch(torch.from_numpy(words), lengths, spelling, spelled, torch.from_numpy(types))
+
+
+@dataclass(frozen=True)
+class TagSet:
+    """Tags as numbers, one to a word, or several where ``joint`` joins them: then 0 is the end and tags begin at 1."""
+
+    tags: tuple[str, ...]
+    joint: str | None
+    longest: int
+
+    @classmethod
+    def fit(cls, sentences: Sequence[Sequence[str]], joint: str | None) -> TagSet:
+        parts = [split_tag(tag, joint) for tags in sentences for tag in tags]
+        return cls(tuple(sorted({p for own in parts for p in own})), joint, max(map(len, parts)))
+
+    @property
+    def count(self) -> int:
+        return len(self.tags) + (self.joint is not None)
+
+    def encode(self, tag: str) -> list[int] | None:
+        """(longest,) numbers; None of a tag that cannot be written."""
+        parts = split_tag(tag, self.joint)
+        if len(parts) > self.longest or any(p not in self._number for p in parts):
+            return None
+        numbers = [self._number[p] for p in parts]
+        return numbers + [0] * (self.longest - len(numbers))
+
+    def decode(self, numbers: Sequence[int]) -> str:
+        if self.joint is None:
+            return self.tags[numbers[0]]
+        return self.joint.join(self.tags[n - 1] for n in numbers if n > 0)
+
+    @cached_property
+    def _number(self) -> dict[str, int]:
+        return {tag: k + (self.joint is not None) for k, tag in enumerate(self.tags)}
+
+    def told(self) -> str:
+        if self.joint is None:
+            return f"{len(self.tags)} tags, one to a word"
+        return f"{len(self.tags)} tags, one to a morpheme and up to {self.longest} to a word, joined by {self.joint}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"tags": list(self.tags), "joint": self.joint, "longest": self.longest}
+
+
+def split_tag(tag: str, joint: str | None) -> list[str]:
+    """The tags of the morphemes of a word; a tag that is the joint itself is one."""
+    parts = tag.split(joint) if joint is not None else [tag]
+    return parts if all(parts) else [tag]
+
+
+def inputs_from(record: Mapping[str, Any]) -> tuple[WordInput, TagSet]:
+    """What ``to_dict`` wrote. Raises RunError where a part is missing."""
+    try:
+        own, tags = record["input"], record["tags"]
+        letters = Vocabulary.from_dict(own["letters"])
+        seen = frozenset([*own["words"], *own["seen"]])
+        words = WordInput(tuple(own["words"]), seen, letters, own["keep_case"], own["fitted_on"])
+        return words, TagSet(tuple(tags["tags"]), tags["joint"], tags["longest"])
+    except (KeyError, TypeError) as error:
+        raise RunError(
+            f"data.json is incomplete: {type(error).__name__} {error}",
+            expected="the file as the training wrote it",
+            fix="Train again, or restore the file",
+        ) from error
+
+
+def _korean(words: Sequence[str]) -> bool:
+    letters = [c for c in "".join(words[:20_000]) if c.isalpha()]
+    return sum("\uac00" <= c <= "\ud7a3" for c in letters) > 0.3 * len(letters)

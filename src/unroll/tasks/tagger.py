@@ -1,0 +1,156 @@
+"""``Tagger``: one network, from sentences to tags, in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unroll.data.sentences import Sentences
+from unroll.errors import DataError
+from unroll.models.tag import MorphemeTagger, SequenceTagger
+from unroll.tasks.estimator import Estimator
+from unroll.tasks.network import NetworkOptions
+from unroll.tasks.options import check_known
+from unroll.tasks.tag import KIND, TagTask, build_tagger, network_tags, prepare, without_spans
+from unroll.tasks.tag_errors import tag_errors
+from unroll.tasks.tag_inputs import inputs_from
+from unroll.tasks.tag_options import TagData, TagOptions
+from unroll.tasks.tag_reading import all_tagged, read_source
+from unroll.train import FitSettings
+
+
+class Tagger(Estimator):
+    """Trains one recurrent network to tag the words of sentences, and tags with it.
+
+    Args:
+        cell, hidden, layers, dropout: the network; ``cell`` is a registered name or ``package.module:Class``.
+        lr, epochs, patience, batch_size, seed: training.
+        options: those of ``unroll train --task tag --help``: ``decoder``, ``letters``, ``embedding``, ….
+
+    Example::
+
+        >>> tagger = unroll.Tagger("lstm", 128).fit("train.conllu", field="xpos", test="test.conllu")
+        >>> tagger.predict([["나는", "학교에", "간다"]])      # a frame: sentence, word, tag
+        >>> tagger.save("runs/ko"); unroll.Tagger.load("runs/ko")
+
+    Raises:
+        ConfigError: an option is wrong or unknown.
+    """
+
+    kind = KIND
+    network: SequenceTagger | MorphemeTagger | None
+    task: TagTask | None
+
+    def __init__(
+        self,
+        cell: str = "lstm",
+        hidden: int = 64,
+        layers: int = 1,
+        dropout: float = 0.0,
+        *,
+        lr: float = FitSettings.lr,
+        epochs: int = FitSettings.epochs,
+        patience: int = FitSettings.patience,
+        batch_size: int = FitSettings.batch_size,
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
+        check_known(options, list(TagOptions.__dataclass_fields__))
+        settings = FitSettings(
+            lr=lr, epochs=epochs, patience=patience, batch_size=batch_size, seed=seed, **KIND.training
+        )
+        learned = TagOptions(**options)
+        learned.check()
+        self._begin(NetworkOptions(cell, hidden, layers, dropout), learned, settings, TagData())
+
+    def fit(self, data: Any, *, out: str | Path | None = None, overwrite: bool = False, **reading: Any) -> Tagger:
+        """Train on ``data``, the path of a file; ``reading`` are ``field``, ``word_column``, ``tag_column``, ``valid``
+        and ``test``.
+
+        Raises:
+            DataError, ConfigError, RunError: what to change is in the message.
+        """
+        check_known(reading, list(TagData.__dataclass_fields__))
+        self.data_options = TagData(**reading)
+        return self.fit_prepared(prepare(data, self.data_options, self.task_options), data, out, overwrite=overwrite)
+
+    def predict(self, data: Any = None, **reading: Any) -> Any:
+        """The tag of every word of ``data``: a file, or sentences as lists of words; or of the run's own test part.
+
+        Returns:
+            a polars frame: ``sentence`` (from 1), ``word``, ``tag``.
+
+        Raises:
+            DataError: ``data`` cannot be read.
+            RunError: nothing is trained or loaded yet.
+        """
+        import polars as pl
+
+        network = self._trained()
+        input, tags = inputs_from(self.record)
+        sentences, indices = self._asked(data, reading, tagged=False)
+        said = network_tags(network, input.encode(sentences.words), tags, indices, self.task_options.batch_tokens)
+        return pl.DataFrame(
+            {
+                "sentence": [n for n, own in enumerate(said, 1) for _ in own],
+                "word": [word for k in indices for word in sentences.words[k]],
+                "tag": [tag for own in said for tag in own],
+            },
+            schema={"sentence": pl.Int64, "word": pl.String, "tag": pl.String},
+        )
+
+    def evaluate(self, data: Any = None, **reading: Any) -> dict[str, Any]:
+        """Scores of the run's own test part, or of all of ``data``, every word of which has a tag.
+
+        Returns:
+            ``{"sentences": n, "network": {...}, "baselines": {}, "notes": []}``; the baseline is in the run's result.
+
+        Raises:
+            DataError: ``data`` cannot be read, or a word has no tag.
+        """
+        network = self._trained()
+        input, tags = inputs_from(self.record)
+        sentences, indices = self._asked(data, reading, tagged=True)
+        said = network_tags(network, input.encode(sentences.words), tags, indices, self.task_options.batch_tokens)
+        truth = [[str(tag) for tag in sentences.tags[k]] for k in indices]
+        errors = tag_errors(truth, said, [input.new(sentences.words[k]) for k in indices])
+        scores = (errors if self.record["spans"] else without_spans(errors)).scores()
+        return {"sentences": len(indices), "network": scores, "baselines": {}, "notes": []}
+
+    def _rebuilt(self) -> SequenceTagger | MorphemeTagger:
+        input, tags = inputs_from(self.record)
+        return build_tagger(self.network_options, self.task_options, input, tags, self.record["decoder"])
+
+    def _asked(self, data: Any, reading: dict[str, Any], *, tagged: bool) -> tuple[Sentences, np.ndarray]:
+        check_known(reading, KIND.reading)
+        options = replace(self.data_options, **reading)
+        if data is None:
+            return self._own_test(options)
+        if isinstance(data, (list, tuple)):
+            return _given(data), np.arange(len(data))
+        sentences = read_source(data, options)
+        return (all_tagged(sentences) if tagged else sentences), np.arange(len(sentences))
+
+    def _own_test(self, options: TagData) -> tuple[Sentences, np.ndarray]:
+        task = self.task
+        if task is None:
+            task = prepare(self.source, options, self.task_options)
+            if task.fingerprint != self.record["fingerprint"]:
+                raise DataError(
+                    f"{task.source} has changed since the training: its test part is no longer known",
+                    expected="the data of the training",
+                    fix="Give data to use that training has not seen",
+                )
+        return task.sentences, task.indices["test"]
+
+
+def _given(data: Sequence[Any]) -> Sentences:
+    """Sentences as lists of words."""
+    if any(isinstance(own, str) for own in data):
+        raise DataError("a text where a sentence should be", expected='a list of words, as ["나는", "간다"]')
+    words = tuple(tuple(str(word) for word in own) for own in data)
+    return Sentences("lists", "", words, tuple((None,) * len(own) for own in words), tuple(range(1, len(words) + 1)))
