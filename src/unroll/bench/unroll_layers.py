@@ -58,7 +58,9 @@ class UnrollLayers(TorchLayers):
     def stepping(self, case: Case) -> Prepared:
         layer, sequence, _ = made(self.layer(case.family, case.shape, ""), case.shape)
         stream, x = cast(Recurrent, layer).stream(case.shape.B), sequence[0]
-        return steps(lambda: stream.step(x))
+        y = stream.step(x).clone()
+        stream.reset()
+        return steps(lambda: stream.step(x, y))
 
 
 class EagerLoop(UnrollLayers):

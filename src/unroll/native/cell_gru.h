@@ -72,8 +72,7 @@ struct Gru {
 
 // n = tanh(a_n + W_hn (r h)); slots r, z, n, of which r and z read h and n reads r h.
 template <bool writes>
-struct GruBefore {
-    static constexpr bool gated = true, second = true, options = false;
+struct GruBefore : SecondProduct<2> {
     static Slots slots(const Call&) { return {3, 3, 0, 2, 0}; }
 
     template <class T>
@@ -94,19 +93,6 @@ struct GruBefore {
             const Vec<T> n = tanh(load_part(row.pre + 2 * H + i, lanes)), z = load_part(row.pre + H + i, lanes);
             if constexpr (keep) store_part(row.pre + 2 * H + i, n, lanes);
             store_part(row.h + i, n + kept<writes, T>(z) * (load_part(row.h_old + i, lanes) - n), lanes);
-        });
-    }
-
-    template <class T>
-    static void activate(const Layer<T>& l, const Row<T>& row) {
-        T* a = row.pre + 2 * l.H;
-        each_vector<T>(l.H, [&](int64_t i, int lanes) { store_part(a + i, tanh(load_part(a + i, lanes)), lanes); });
-    }
-
-    template <class T>
-    static void through_again(const Layer<T>& l, const Row<T>& row) {
-        each_vector<T>(l.H, [&](int64_t i, int lanes) {
-            store_part(row.through + i, load_part(row.gates + i, lanes) * load_part(row.h_old + i, lanes), lanes);
         });
     }
 

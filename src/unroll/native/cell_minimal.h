@@ -1,8 +1,7 @@
 // Cells of one gate.
 
 // MGU: n = tanh(a_n + W_hn (f h)), h = (1 - f) h + f n; slots f, n.
-struct Mgu {
-    static constexpr bool gated = true, second = true, options = false;
+struct Mgu : SecondProduct<1> {
     static Slots slots(const Call&) { return {2, 2, 0, 1, 0}; }
 
     template <class T>
@@ -22,19 +21,6 @@ struct Mgu {
             if constexpr (keep) store_part(row.pre + H + i, n, lanes);
             const Vec<T> h = load_part(row.h_old + i, lanes);
             store_part(row.h + i, h + f * (n - h), lanes);
-        });
-    }
-
-    template <class T>
-    static void activate(const Layer<T>& l, const Row<T>& row) {
-        T* a = row.pre + l.H;
-        each_vector<T>(l.H, [&](int64_t i, int lanes) { store_part(a + i, tanh(load_part(a + i, lanes)), lanes); });
-    }
-
-    template <class T>
-    static void through_again(const Layer<T>& l, const Row<T>& row) {
-        each_vector<T>(l.H, [&](int64_t i, int lanes) {
-            store_part(row.through + i, load_part(row.gates + i, lanes) * load_part(row.h_old + i, lanes), lanes);
         });
     }
 

@@ -22,6 +22,7 @@ namespace ISA {
 #include "work.h"
 #include "cell_rnn.h"
 #include "cell_lstm.h"
+#include "cell_second.h"
 #include "cell_gru.h"
 #include "cell_minimal.h"
 #include "cell_lstm_options.h"
