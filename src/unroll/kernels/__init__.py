@@ -19,6 +19,7 @@ from torch import Tensor
 from unroll.errors import ConfigError, did_you_mean
 from unroll.kernels import cpu, fused_layer, graph_op, onnx_op, reference, scan, sequence, torch_op, transforms
 from unroll.kernels.captured import Captured, of_engine, of_loop
+from unroll.kernels.cpu.precision import bfloat16_weights
 from unroll.kernels.cpu.stream import Steps
 from unroll.kernels.noise import QUIET, StepNoise
 from unroll.kernels.operator import Fusable, Operator, Recurrence, State, StepLike, map_state, rows
@@ -45,6 +46,7 @@ __all__ = [
     "StepNoise",
     "Steps",
     "backend",
+    "bfloat16_weights",
     "captured_again",
     "forced",
     "fused",

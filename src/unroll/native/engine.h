@@ -20,6 +20,7 @@ struct Call {
     uint64_t x = 0;  // (T, batch, I)
     int64_t x_step = 0, x_row = 0;
     uint64_t w_ih = 0, w_hh = 0, w_hr = 0, bias = 0;  // (G H, I), (G H, P), (P, H), (W H): all that is added to the slots
+    int64_t half = 0;  // whether a forward run packs the weights in bfloat16
     uint64_t h_first = 0, c_first = 0;                // (batch, P or H)
     uint64_t y = 0;                                   // (T, batch, P)
     int64_t y_step = 0, y_row = 0;

@@ -66,7 +66,8 @@ struct Layer {
     }
 
     Packed<T> packed(Arena<T>& arena, int64_t outputs, int64_t inner, bool wide) {
-        Packed<T> p{outputs, inner, wide ? MOST_WIDE : MOST_TALL, nullptr};
+        const bool half = call.half && !call.backward && sizeof(T) == 4;
+        Packed<T> p{outputs, inner, wide ? MOST_WIDE : MOST_TALL, half, nullptr};
         p.at = arena.take(outputs && inner ? p.size() : 0);
         return p;
     }

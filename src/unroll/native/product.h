@@ -13,10 +13,11 @@ constexpr int64_t INNER = 512;  // of k at a time: what of a panel a second-leve
 template <class T>
 struct Packed {
     int64_t outputs, inner, widest;
+    bool half;  // in bfloat16
     T* at;
 
     int64_t vectors() const { return (outputs + Simd<T>::N - 1) / Simd<T>::N; }
-    int64_t size() const { return vectors() * Simd<T>::N * inner; }
+    int64_t size() const { return vectors() * Simd<T>::N * inner / (half ? 2 : 1); }
 };
 
 // Panels of nearly equal width.
@@ -54,13 +55,13 @@ inline void transpose(Vec<T>* v) {
 }
 
 // N outputs from o on, `count` of k from k0 on, to rows `ld` apart.
-template <class T>
-void pack_vector(const T* w, int64_t outputs, int64_t o, Side output, int64_t k0, int64_t count, Side inner, T* to, int64_t ld) {
+template <class T, class W>
+void pack_vector(const T* w, int64_t outputs, int64_t o, Side output, int64_t k0, int64_t count, Side inner, W* to, int64_t ld) {
     constexpr int N = Simd<T>::N;
     const int n = int(least(N, outputs - o));
     const bool together = output(o + n - 1) == output(o) + (n - 1) * output.stride;
     if (output.stride == 1 && together) {
-        for (int64_t k = 0; k < count; ++k) store(to + k * ld, load_part(w + output(o) + inner(k0 + k), n));
+        for (int64_t k = 0; k < count; ++k) put_weight(to + k * ld, load_part(w + output(o) + inner(k0 + k), n));
         return;
     }
     int64_t k = 0;
@@ -69,31 +70,42 @@ void pack_vector(const T* w, int64_t outputs, int64_t o, Side output, int64_t k0
             Vec<T> v[N];
             for (int i = 0; i < N; ++i) v[i] = i < n ? load(from + output(o + i) + k) : Vec<T>{};
             transpose<T>(v);
-            for (int i = 0; i < N; ++i) store(to + (k + i) * ld, v[i]);
+            for (int i = 0; i < N; ++i) put_weight(to + (k + i) * ld, v[i]);
         }
-    for (; k < count; ++k)
-        for (int i = 0; i < N; ++i) to[k * ld + i] = i < n ? w[output(o + i) + inner(k0 + k)] : T(0);
+    for (; k < count; ++k) {
+        Vec<T> v{};
+        for (int i = 0; i < n; ++i) v[i] = w[output(o + i) + inner(k0 + k)];
+        put_weight(to + k * ld, v);
+    }
 }
 
-template <class T>
-void pack(const Packed<T>& p, const T* w, Side output, Side inner) {
+template <class T, class W>
+void pack_as(const Packed<T>& p, W* at, const T* w, Side output, Side inner) {
     constexpr int N = Simd<T>::N;
     const Panels panels(p.vectors(), p.widest);
     for (int64_t k0 = 0; k0 < p.inner; k0 += INNER) {
         const int64_t count = least(INNER, p.inner - k0);
         for (int64_t i = 0; i < panels.count; ++i) {
             const int64_t v0 = panels.begin(i), C = panels.begin(i + 1) - v0;
-            T* to = p.at + k0 * p.vectors() * N + count * v0 * N;
+            W* to = at + k0 * p.vectors() * N + count * v0 * N;
             for (int64_t c = 0; c < C; ++c)
                 pack_vector(w, p.outputs, (v0 + c) * N, output, k0, count, inner, to + c * N, C * N);
         }
     }
 }
 
+template <class T>
+void pack(const Packed<T>& p, const T* w, Side output, Side inner) {
+    if constexpr (sizeof(T) == 4)
+        if (p.half) return pack_as(p, reinterpret_cast<uint16_t*>(p.at), w, output, inner);
+    pack_as(p, p.at, w, output, inner);
+}
+
 // R rows by C vectors: out = (out or 0) + row · panel. The last vector has `tail` lanes.
-template <class T, int R, int C>
-void tile(const T* const* row, int64_t k0, int64_t count, const T* panel, T* const* out, int64_t column, int tail, bool add) {
+template <class T, class W, int R, int C>
+void tile(const T* const* row, int64_t k0, int64_t count, const void* at, T* const* out, int64_t column, int tail, bool add) {
     constexpr int N = Simd<T>::N;
+    const W* panel = static_cast<const W*>(at);
     Vec<T> sum[R][C];
     for (int r = 0; r < R; ++r)
         for (int c = 0; c < C; ++c)
@@ -102,7 +114,7 @@ void tile(const T* const* row, int64_t k0, int64_t count, const T* panel, T* con
     for (int r = 0; r < R; ++r) in[r] = row[r] + k0;
     for (int64_t k = 0; k < count; ++k) {
         Vec<T> w[C];
-        for (int c = 0; c < C; ++c) w[c] = load(panel + c * N);
+        for (int c = 0; c < C; ++c) w[c] = weight(panel + c * N);
         for (int c = 0; c < C; ++c) __builtin_prefetch(panel + AHEAD + c * N);
         panel += C * N;
         for (int r = 0; r < R; ++r) {
@@ -115,33 +127,33 @@ void tile(const T* const* row, int64_t k0, int64_t count, const T* panel, T* con
 }
 
 template <class T>
-using Tile = void (*)(const T* const*, int64_t, int64_t, const T*, T* const*, int64_t, int, bool);
+using Tile = void (*)(const T* const*, int64_t, int64_t, const void*, T* const*, int64_t, int, bool);
 
-template <class T, int R>
+template <class T, class W, int R>
 Tile<T> tile_of(int64_t C) {
     constexpr int wide = R <= ROWS_WIDE ? MOST_WIDE : MOST_TALL;
     switch (C) {
-        case 1: return tile<T, R, 1>;
-        case 2: return tile<T, R, 2>;
-        case 3: if constexpr (wide >= 3) return tile<T, R, 3>; break;
-        case 4: if constexpr (wide >= 4) return tile<T, R, 4>; break;
-        case 5: if constexpr (wide >= 5) return tile<T, R, 5>; break;
-        case 6: if constexpr (wide >= 6) return tile<T, R, 6>; break;
-        case 7: if constexpr (wide >= 7) return tile<T, R, 7>; break;
-        case 8: if constexpr (wide >= 8) return tile<T, R, 8>; break;
+        case 1: return tile<T, W, R, 1>;
+        case 2: return tile<T, W, R, 2>;
+        case 3: if constexpr (wide >= 3) return tile<T, W, R, 3>; break;
+        case 4: if constexpr (wide >= 4) return tile<T, W, R, 4>; break;
+        case 5: if constexpr (wide >= 5) return tile<T, W, R, 5>; break;
+        case 6: if constexpr (wide >= 6) return tile<T, W, R, 6>; break;
+        case 7: if constexpr (wide >= 7) return tile<T, W, R, 7>; break;
+        case 8: if constexpr (wide >= 8) return tile<T, W, R, 8>; break;
     }
     return nullptr;
 }
 
-template <class T>
+template <class T, class W>
 Tile<T> tile_of(int64_t R, int64_t C) {
     switch (R) {
-        case 1: return tile_of<T, 1>(C);
-        case 2: return tile_of<T, 2>(C);
-        case 3: return tile_of<T, 3>(C);
-        case 4: return tile_of<T, 4>(C);
-        case 5: return tile_of<T, 5>(C);
-        default: return tile_of<T, 6>(C);
+        case 1: return tile_of<T, W, 1>(C);
+        case 2: return tile_of<T, W, 2>(C);
+        case 3: return tile_of<T, W, 3>(C);
+        case 4: return tile_of<T, W, 4>(C);
+        case 5: return tile_of<T, W, 5>(C);
+        default: return tile_of<T, W, 6>(C);
     }
 }
 
@@ -158,11 +170,17 @@ void multiply(const T* const* row, int64_t count, const Packed<T>& w, T* const* 
         const int64_t inner = least(INNER, w.inner - k0);
         for (int64_t i = 0; i < panels.count; ++i) {
             const int64_t v0 = panels.begin(i), C = panels.begin(i + 1) - v0;
-            const T* panel = w.at + k0 * w.vectors() * N + inner * v0 * N;
+            const int64_t offset = k0 * w.vectors() * N + inner * v0 * N;
             const int tail = int(least(N, w.outputs - (v0 + C - 1) * N));
             for (int64_t g = 0; g < groups.count; ++g) {
                 const int64_t m = groups.begin(g), R = groups.begin(g + 1) - m;
-                tile_of<T>(R, C)(row + m, k0, inner, panel, out + m, v0 * N, tail, add || k0);
+                if (w.half) {
+                    if constexpr (sizeof(T) == 4)
+                        tile_of<T, uint16_t>(R, C)(row + m, k0, inner, reinterpret_cast<const uint16_t*>(w.at) + offset, out + m,
+                                                   v0 * N, tail, add || k0);
+                } else {
+                    tile_of<T, T>(R, C)(row + m, k0, inner, w.at + offset, out + m, v0 * N, tail, add || k0);
+                }
             }
         }
     }

@@ -56,6 +56,39 @@ inline void store_part(T* p, Vec<T> v, int n) {
 #endif
 }
 
+// A vector of packed weights, in full or as the upper halves of floats: bfloat16.
+template <class T>
+inline Vec<T> weight(const T* p) {
+    return load(p);
+}
+
+inline Vec<float> weight(const uint16_t* p) {
+#if defined(__AVX512F__)
+    const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return (Vec<float>)_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
+#else
+    typedef uint16_t Halves __attribute__((vector_size(BYTES / 2)));
+    Halves half;
+    std::memcpy(&half, p, sizeof half);
+    return (Vec<float>)(__builtin_convertvector(half, VI) << 16);
+#endif
+}
+
+template <class T>
+inline void put_weight(T* p, Vec<T> v) {
+    store(p, v);
+}
+
+// To the nearest, ties to even; NaN stays one.
+inline void put_weight(uint16_t* p, Vec<float> v) {
+    typedef uint16_t Halves __attribute__((vector_size(BYTES / 2)));
+    const VI bits = (VI)v;
+    const VI nearest = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    const VI kept = v != v ? (bits >> 16) | 0x40 : nearest;
+    const Halves half = __builtin_convertvector(kept & 0xffff, Halves);
+    std::memcpy(p, &half, sizeof half);
+}
+
 template <class T>
 inline T lanes_sum(Vec<T> v) {
     T sum = 0;

@@ -15,6 +15,7 @@ from torch import Tensor
 from unroll.kernels import fused_layer, reference, transforms
 from unroll.kernels.cpu.core import instruction_set, native
 from unroll.kernels.cpu.kinds import Kind, bias_gradients, slot_bias
+from unroll.kernels.cpu.precision import halved
 from unroll.kernels.noise import StepNoise
 from unroll.kernels.operator import Operator
 from unroll.kernels.program import Program
@@ -209,6 +210,7 @@ class Call:
         H = core.hidden
         h_last = self._new(B, core.output)
         core.h_last = h_last.data_ptr()
+        core.half = int(halved() and not train)
         final, cells, gates = [h_last], None, None
         if self.c is not None and (train or capture):
             cells, c_last = self._new(T, B, H), self._new(B, H)

@@ -10,6 +10,7 @@ from torch import Tensor
 from unroll.kernels.cpu.core import instruction_set, native
 from unroll.kernels.cpu.kinds import kind_of
 from unroll.kernels.cpu.layer import Call, Direction
+from unroll.kernels.cpu.precision import halved
 from unroll.kernels.operator import State
 from unroll.kernels.program import Program
 
@@ -48,6 +49,7 @@ class Steps:
         call = Call(
             Direction(program, kind, False, {}, None), None, x, h, c[0] if c else None, program.weights, y[None]
         )
+        call.core.half = int(halved())
         if c:
             call.core.c = c[0].data_ptr()
         self._calls.append(call)
