@@ -18,17 +18,20 @@ def pays(kind: str, dtype: torch.dtype, hidden: int, steps: int, batch: int, *, 
         return True
     if dtype != torch.float32:
         return False
-    rows = steps * batch
     if kind == "lstm":
-        return _lstm_pays(hidden, steps, batch, training)
+        return _lstm_training(hidden, steps, batch) if training else _lstm_forward(hidden, steps, batch)
     if kind == "gru" and training:
         return steps >= 8 or (steps >= 4 and (hidden <= 128 or batch >= 8))
     enough = 16 if kind == "gru" or training else 32
-    return steps >= enough + hidden // (64 * batch) or (steps >= 4 and batch * hidden >= 8192 and rows >= 64)
+    many = steps >= 4 and batch * hidden >= 8192 and steps * batch >= 64
+    return many or steps >= enough + hidden // (64 * batch)
 
 
-def _lstm_pays(hidden: int, steps: int, batch: int, training: bool) -> bool:
-    rows = steps * batch
-    if training:
-        return steps >= 128 and (hidden <= 64 or rows * hidden >= 1 << 17)
-    return steps >= 512 or (steps >= 128 and batch * hidden >= 8192)
+def _lstm_forward(hidden: int, steps: int, batch: int) -> bool:
+    """Results of megabytes, which go to large pages; weights beyond the cache; rows too few for oneDNN."""
+    large = steps * batch * hidden >= 1 << 21 or (hidden >= 512 and steps >= 16)
+    return large or (batch <= 4 and steps >= (256 if hidden >= 64 else 512))
+
+
+def _lstm_training(hidden: int, steps: int, batch: int) -> bool:
+    return steps >= 128 or (steps >= 64 and hidden <= 24 and batch >= 3)
