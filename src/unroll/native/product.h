@@ -1,14 +1,15 @@
 // Products with packed weights, and the products of gradients that give the gradient of a weight.
 //
 // The outputs of a weight matrix are taken N at a time, as vectors. Up to MOST_TALL vectors (MOST_WIDE where there are
-// few rows) make a panel: for every k its vectors side by side. A sum runs over k in order whatever the panels, rows and
-// blocks are, so that a row's result does not depend on the rows beside it, nor on the number of threads.
+// few rows) make a panel: for every k its vectors side by side. A sum runs over k in order, INNER of them at a time, whatever
+// the panels, rows and blocks are, so that a row's result does not depend on the rows beside it, nor on the number of
+// threads. Sums of sums round less than one long sum does.
 
 inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 constexpr int64_t AHEAD = 64 * MOST_TALL * 16;
-constexpr int64_t INNER = 512;  // of k at a time: what of a panel a second-level cache holds
+constexpr int64_t INNER = 256;  // of k at a time: what of a panel the caches hold
 
 template <class T>
 struct Packed {
@@ -108,8 +109,7 @@ void tile(const T* const* row, int64_t k0, int64_t count, const void* at, T* con
     const W* panel = static_cast<const W*>(at);
     Vec<T> sum[R][C];
     for (int r = 0; r < R; ++r)
-        for (int c = 0; c < C; ++c)
-            sum[r][c] = add ? load_part(out[r] + column + c * N, c == C - 1 ? tail : N) : Vec<T>{};
+        for (int c = 0; c < C; ++c) sum[r][c] = Vec<T>{};
     const T* in[R];
     for (int r = 0; r < R; ++r) in[r] = row[r] + k0;
     for (int64_t k = 0; k < count; ++k) {
@@ -123,7 +123,11 @@ void tile(const T* const* row, int64_t k0, int64_t count, const void* at, T* con
         }
     }
     for (int r = 0; r < R; ++r)
-        for (int c = 0; c < C; ++c) store_part(out[r] + column + c * N, sum[r][c], c == C - 1 ? tail : N);
+        for (int c = 0; c < C; ++c) {
+            T* to = out[r] + column + c * N;
+            const int n = c == C - 1 ? tail : N;
+            store_part(to, add ? load_part(to, n) + sum[r][c] : sum[r][c], n);
+        }
 }
 
 template <class T>
@@ -195,7 +199,7 @@ void outer_tile(const T* a, const T* d, int64_t count, T* sum, int64_t ld) {
     constexpr int N = Simd<T>::N;
     Vec<T> s[R][C];
     for (int r = 0; r < R; ++r)
-        for (int c = 0; c < C; ++c) s[r][c] = load(sum + r * ld + c * N);
+        for (int c = 0; c < C; ++c) s[r][c] = Vec<T>{};
     for (int64_t m = 0; m < count; ++m) {
         Vec<T> w[C];
         for (int c = 0; c < C; ++c) w[c] = load(d + c * N);
@@ -206,7 +210,7 @@ void outer_tile(const T* a, const T* d, int64_t count, T* sum, int64_t ld) {
         a += R, d += C * N;
     }
     for (int r = 0; r < R; ++r)
-        for (int c = 0; c < C; ++c) store(sum + r * ld + c * N, s[r][c]);
+        for (int c = 0; c < C; ++c) store(sum + r * ld + c * N, load(sum + r * ld + c * N) + s[r][c]);
 }
 
 template <class T>
@@ -275,9 +279,11 @@ void outer(const T* const* a, const T* const* d, int64_t count, int64_t inner, i
 template <class T>
 void column_sums(const T* const* d, int64_t count, int64_t outputs, T* sum) {
     constexpr int N = Simd<T>::N;
-    for (int64_t m = 0; m < count; ++m)
+    for (int64_t m0 = 0; m0 < count; m0 += AT_ONCE)
         for (int64_t o = 0; o < outputs; o += N) {
             const int n = int(least(N, outputs - o));
-            store_part(sum + o, load_part(sum + o, n) + load_part(d[m] + o, n), n);
+            Vec<T> s{};
+            for (int64_t m = m0; m < least(count, m0 + AT_ONCE); ++m) s += load_part(d[m] + o, n);
+            store_part(sum + o, load_part(sum + o, n) + s, n);
         }
 }
