@@ -291,4 +291,5 @@ def test_memory_is_near_what_a_training_step_keeps(network, pooling):
     kept = 1e-6 * (sum(held.values()) + 16 * task.parameters(options))
     told = memory_told(task, options, 40)
     assert kept / 3 < told
-    assert told < 3 * kept or network[0] in ("gru", "rnn")
+    # Our engine keeps less than the loop over steps: of what it runs the figure is an upper bound.
+    assert told < 3 * kept or network[0] in ("gru", "rnn", "mgu")

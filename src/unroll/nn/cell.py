@@ -103,8 +103,9 @@ class Cell(nn.Module):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name in ("operator", "program", "sequence", "signals_of"):
-            if "step" in cls.__dict__ and name not in cls.__dict__:
-                # A new equation: what an ancestor says of its own no longer holds.
+            # A new equation, or operator: what an ancestor says of its own no longer holds.
+            new = "step" in cls.__dict__ or (name == "program" and "operator" in cls.__dict__)
+            if new and name not in cls.__dict__:
                 setattr(cls, name, Cell.__dict__[name])
 
     @property

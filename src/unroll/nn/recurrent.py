@@ -183,13 +183,6 @@ class Recurrent(nn.Module):
         """
         return self.training and self._draws
 
-    @property
-    def streams_plainly(self) -> bool:
-        """Whether a step is that of each cell and nothing between them."""
-        return not (self.drawing or self.connections or (self.training and self.dropout)) and not (
-            torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
-        )
-
     def _noise_over(self, x: Tensor, noise: Noise | None) -> Noise | None:
         """The noise of a call over ``x`` (T, batch, …): as given, or drawn, or none."""
         if noise is not None:

@@ -138,7 +138,7 @@ class Stream:
             return self._steps
         self._state, self._steps, self._tried = self.state, None, True
         self._forced, self._training = as_now
-        if self.layer.streams_plainly:
+        if _steps_plainly(self.layer):
             cells = [self.layer.cell_at(number) for number in range(self.layer.num_layers)]
             self._steps = kernels.steps(cells, self._state, self.layer.input_size)
         return self._steps
@@ -196,6 +196,14 @@ def mapped(function: Any, state: Any) -> Any:
         return function(state)
     parts = [mapped(function, part) for part in state]
     return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
+
+
+def _steps_plainly(layer: Any) -> bool:
+    """Whether a step of ``layer`` is that of its cells and nothing between them."""
+    if not hasattr(layer, "cell_at"):
+        return False
+    between = layer.drawing or layer.connections or (layer.training and layer.dropout)
+    return not (between or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"))
 
 
 def _into(out: Tensor, output: Tensor) -> Tensor:
