@@ -12,7 +12,7 @@ import torch
 from unroll.bench import peak
 from unroll.bench.cases import FAMILIES, GRID, SHAPES, STEPS, Case, Shape, chosen
 from unroll.bench.contenders import contenders
-from unroll.bench.equality import BOUNDS, apart
+from unroll.bench.equality import BOUNDS, ROWS, apart
 from unroll.bench.measure import _told
 from unroll.bench.participant import clock, clock_name, seconds
 from unroll.bench.summary import goals, summary
@@ -237,3 +237,13 @@ def test_every_goal_is_about_cases_that_are_measured() -> None:
     for goal in goals():
         assert goal.owed()
         assert {(goal.work, *one) for one in goal.owed()} <= measured
+
+
+def test_a_sum_over_more_rows_may_round_more_and_a_result_may_not(tmp_path: Path) -> None:
+    wanted = [np.ones(3, np.float32), np.ones(3, np.float32)]
+    for which, rows, equal in ((1, ROWS, False), (1, 10 * ROWS, True), (1, 3 * ROWS, False), (0, 10 * ROWS, False)):
+        own = [one.copy() for one in wanted]
+        own[which][1] += 2.5 * BOUNDS["float32"][which]
+        for name, tensors in (("own", own), ("wanted", wanted)):
+            np.savez(tmp_path / f"{name}.npz", *tensors)
+        assert apart(tmp_path / "own.npz", tmp_path / "wanted.npz", 1, "float32", rows).equal == equal

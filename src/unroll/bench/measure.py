@@ -39,7 +39,7 @@ def measured(case: Case, libraries: Mapping[str, Library], effort: Effort, peak:
     running = contenders(case, set(libraries))
     with tempfile.TemporaryDirectory() as folder:
         answers = {one.name: _numbers(one, case, libraries, Path(folder)) for one in running}
-        differences = dict(_differences(running, answers, Path(folder), case.compared_in))
+        differences = dict(_differences(running, answers, Path(folder), case))
     threads = next(iter(libraries.values())).threads
     row = _basis(case, threads, differences, {name: answer["ran"] for name, answer in answers.items()})
     trusted = [one for one in running if one.timed and _trusted(one, running, differences)]
@@ -54,7 +54,7 @@ def measured_once(case: Case, names: Sequence[str], threads: int) -> Row:
         for one in running:
             with Library(one.participant, threads) as library:
                 answers[one.name] = library.about("once", case, one.variant, file=str(_file(Path(folder), one)))
-        differences = dict(_differences(running, answers, Path(folder), case.compared_in))
+        differences = dict(_differences(running, answers, Path(folder), case))
     row = _basis(case, threads, differences, {name: answer["ran"] for name, answer in answers.items()})
     trusted = [one for one in running if _trusted(one, running, differences)]
     times = {one.name: [answers[one.name]["seconds"]] for one in trusted} if _worth(trusted) else {}
@@ -72,13 +72,14 @@ def _numbers(one: Contender, case: Case, libraries: Mapping[str, Library], folde
 
 
 def _differences(
-    running: Sequence[Contender], answers: Mapping[str, dict[str, Any]], folder: Path, dtype: str
+    running: Sequence[Contender], answers: Mapping[str, dict[str, Any]], folder: Path, case: Case
 ) -> Iterator[tuple[str, Apart]]:
     by_name = {one.name: one for one in running}
     for one in running:
         if one.equals in by_name:
             results = answers[one.equals]["results"]
-            yield one.name, apart(_file(folder, one), _file(folder, by_name[one.equals]), results, dtype)
+            files = _file(folder, one), _file(folder, by_name[one.equals])
+            yield one.name, apart(*files, results, case.compared_in, case.shape.B * case.shape.T)
 
 
 def _trusted(one: Contender, running: Sequence[Contender], differences: Mapping[str, Apart]) -> bool:
