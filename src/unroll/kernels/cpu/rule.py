@@ -29,9 +29,12 @@ def pays(kind: str, dtype: torch.dtype, hidden: int, steps: int, batch: int, *, 
 
 def _lstm_forward(hidden: int, steps: int, batch: int) -> bool:
     """Results of megabytes, which go to large pages; weights beyond the cache; rows too few for oneDNN."""
-    large = steps * batch * hidden >= 1 << 21 or (hidden >= 512 and steps >= 16)
+    large = steps * batch * hidden >= 1 << 21 or (hidden >= 512 and steps >= 16 and torch.get_num_threads() == 1)
     return large or (batch <= 4 and steps >= (256 if hidden >= 64 else 512))
 
 
 def _lstm_training(hidden: int, steps: int, batch: int) -> bool:
+    # torch's threads wait for work by spinning, beside which ours gain little in a short call.
+    if torch.get_num_threads() > 1:
+        return steps * batch * hidden >= 1 << 21 or (batch <= 4 and steps >= 256)
     return steps >= 128 or (steps >= 64 and hidden <= 24 and batch >= 3)
