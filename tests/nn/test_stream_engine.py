@@ -112,6 +112,16 @@ def test_an_input_of_another_shape_is_refused(wrong: Tensor) -> None:
         stream.step(wrong)
 
 
+def test_an_input_that_stands_for_its_negative_is_read_so() -> None:
+    layer, x = build("gru", 4), torch.randn(1, INPUTS, dtype=torch.float64)
+    lazy = torch._neg_view(x)
+    stream = layer.stream(1)
+    stream.step(x)
+    twin = layer.stream(1)
+    twin.step(x)
+    assert torch.equal(stream.step(lazy), twin.step(-x))
+
+
 def test_an_input_of_other_strides_is_read_as_it_says() -> None:
     layer, x = build("gru", 4), torch.randn(INPUTS, 2, dtype=torch.float64)
     assert torch.equal(layer.stream(2).step(x.t()), layer.stream(2).step(x.t().contiguous()))

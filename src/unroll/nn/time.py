@@ -99,6 +99,7 @@ class Stream:
             or x.dtype is not steps.dtype
             or not x.is_cpu
             or not x.is_contiguous()
+            or x.is_neg()
             or kernels.forced() != self._forced
             or self.layer.training is not self._training
             or [weight._version for weight in steps.weights] != steps.versions
@@ -127,7 +128,7 @@ class Stream:
             return self.step(given).numpy() if out is None else self.step(given, torch.from_numpy(out)).numpy()
         steps = self._set_up()
         if steps is not None and x.shape == steps.taken and x.dtype is steps.dtype and x.is_cpu:
-            return self.step(x.as_subclass(Tensor).contiguous(), out)
+            return self.step(x.as_subclass(Tensor).resolve_neg().contiguous(), out)
         output, self.state = self.layer.step(x, self.state)
         return output if out is None else _into(out, output)
 
