@@ -23,13 +23,14 @@ from unroll.data import (
     to_series,
 )
 from unroll.data import prepare as data_prepare
-from unroll.models import DirectForecast
+from unroll.models import ForecastNetwork
 from unroll.tasks import forecast_result as result
 from unroll.tasks.baselines import Baseline, LastValue, RidgeAR, SeasonalNaive
 from unroll.tasks.contract import Probe, Task, TaskKind
+from unroll.tasks.forecast_network import Sizes, build_network
 from unroll.tasks.forecast_options import DataOptions, ForecastOptions
 from unroll.tasks.forecast_problem import ForecastProblem
-from unroll.tasks.network import NetworkOptions, build_encoder
+from unroll.tasks.network import NetworkOptions
 from unroll.tasks.options import located
 from unroll.tasks.scores import METRICS, WindowErrors, seasonal_scale, window_errors
 
@@ -57,6 +58,7 @@ class ForecastTask(Task):
     metric: str
     loss: str
     mase_scales: Mapping[str, np.ndarray]
+    options: ForecastOptions
 
     @property
     def source(self) -> str:
@@ -86,8 +88,9 @@ class ForecastTask(Task):
     def targets(self) -> tuple[str, ...]:
         return self.series_set.targets
 
-    def build(self, options: NetworkOptions) -> DirectForecast:
-        return build_network(options, len(self.series_set.channels), len(self.targets), self.horizon)
+    def build(self, options: NetworkOptions) -> ForecastNetwork:
+        sizes = Sizes(len(self.series_set.channels), len(self.targets), self.input, self.horizon, self.season)
+        return build_network(options, self.options, sizes)
 
     def problem(self) -> ForecastProblem:
         return ForecastProblem(self)
@@ -234,12 +237,8 @@ def prepare_series(series_set: SeriesSet, options: ForecastOptions, *, skip_bad_
         options.metric,
         options.learned_loss,
         scales,
+        options,
     )
-
-
-def build_network(options: NetworkOptions, channels: int, targets: int, horizon: int) -> DirectForecast:
-    """The network ``options`` describe, for ``channels`` inputs of which the first ``targets`` are forecast."""
-    return DirectForecast(build_encoder(options, channels), targets, horizon)
 
 
 def _mase_scale(series: Series, ranges: Ranges, targets: int, season: int | None) -> np.ndarray:

@@ -12,6 +12,7 @@ from unroll.data import show_time
 from unroll.tasks.baselines import Baseline
 from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double
+from unroll.tasks.quantiles import MEDIAN
 
 if TYPE_CHECKING:
     from unroll.tasks.forecast import ForecastTask
@@ -75,13 +76,17 @@ def probe(task: ForecastTask, network: nn.Module) -> Probe:
     count = task.windows.count("valid")
     indices = np.unique(np.linspace(0, count - 1, min(PROBED, count)).round().astype(int))
     x, y, mask, last = (part.double() for part in task.windows.batch("valid", indices))
-    double = in_double(network)
+    double: Any = in_double(network)
+    level = double.level(x, last)
+    read = double.read(x, level)
 
     def loss(summary: Tensor) -> Tensor:
-        e = (double.forecast(summary, last) - y) * mask  # type: ignore[operator]
-        return e.square().sum(dim=(1, 2))
+        told = double.from_summary(summary, read, level)
+        point = told if double.quantiles is None else told[..., task.options.levels.index(MEDIAN)]
+        steps = point.shape[1]
+        return ((point - y[:, :steps]) * mask[:, :steps]).square().sum(dim=(1, 2))
 
-    return Probe(double.encoder, double.differences(x, last), None, loss)  # type: ignore[operator, arg-type]
+    return Probe(double.encoder, read.detach(), None, loss if double.summarises else None, double.reads)
 
 
 def examples(

@@ -22,17 +22,17 @@ from unroll.data import (
     show_time,
 )
 from unroll.errors import DataError
-from unroll.models import DirectForecast
+from unroll.models import ForecastNetwork
 from unroll.tasks.baselines import LastValue, SeasonalNaive
 from unroll.tasks.estimator import Estimator
 from unroll.tasks.forecast import (
     KIND,
     DataOptions,
     ForecastTask,
-    build_network,
     prepare,
     read_series,
 )
+from unroll.tasks.forecast_network import Sizes, build_network
 from unroll.tasks.options import check_known, names
 
 
@@ -57,7 +57,7 @@ class Forecaster(Estimator):
     """
 
     kind = KIND
-    network: DirectForecast | None
+    network: ForecastNetwork | None
     task: ForecastTask | None
 
     def fit(
@@ -142,10 +142,12 @@ class Forecaster(Estimator):
             "baselines": {b.name: _scored(task, b) for b in baselines},
         }
 
-    def _rebuilt(self) -> DirectForecast:
+    def _rebuilt(self) -> ForecastNetwork:
         recorded = restore(self.record)
-        channels = len(recorded.targets) + len(recorded.features)
-        return build_network(self.network_options, channels, len(recorded.targets), recorded.horizon)
+        targets = len(recorded.targets)
+        channels = targets + len(recorded.features)
+        sizes = Sizes(channels, targets, recorded.input_length, recorded.horizon, recorded.season)
+        return build_network(self.network_options, self.task_options, sizes)
 
     def _series(self, data: Any, recorded: Recorded, reading: dict[str, Any]) -> SeriesSet:
         if data is None and self.task is not None:
@@ -164,7 +166,7 @@ class Forecaster(Estimator):
         return read_series(source, columns, frequency=recorded.frequency)
 
     def _future(
-        self, series: Series, network: DirectForecast, recorded: Recorded
+        self, series: Series, network: ForecastNetwork, recorded: Recorded
     ) -> tuple[str, np.ndarray, np.ndarray]:
         scaler = _knowing(recorded.scaler, series)
         x, last = history_window(series, scaler, recorded.input_length)
@@ -192,7 +194,7 @@ class Forecaster(Estimator):
         season = recorded.season
         asked = self.task_options
         return ForecastTask(
-            series_set, ranges, scaler, windows, season, "given", asked.metric, asked.learned_loss, scales
+            series_set, ranges, scaler, windows, season, "given", asked.metric, asked.learned_loss, scales, asked
         )
 
 
