@@ -15,6 +15,12 @@ _METRICS = {
     "RMSE": "Root of the mean squared error, in the unit of the target. Large misses count more.",
     "sMAPE": "Symmetric mean absolute percentage error: twice the absolute error over the sum of the absolute truth "
     "and the absolute forecast, in per cent from 0 to 200.",
+    "WQL": "Weighted quantile loss: twice the pinball loss of all quantiles over the sum of the absolute truth. Of one "
+    "value it is the absolute error over that sum.",
+    "pinball": "Pinball loss, mean over the quantiles, in the unit of the target: a quantile q is charged q for every "
+    "unit the truth lies above it and 1 - q for every unit below.",
+    "coverage": "The share of true values between the lowest and the highest quantile, to be read beside its nominal "
+    "share.",
 }
 
 

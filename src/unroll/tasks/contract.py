@@ -85,11 +85,14 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    metrics: ClassVar[Sequence[str]]
     higher: ClassVar[Sequence[str]] = ()
     fallback: ClassVar[str]
     """The metric that decides where the one asked for is not defined."""
     metric: str
+
+    @property
+    @abstractmethod
+    def metrics(self) -> Sequence[str]: ...
 
     @property
     @abstractmethod

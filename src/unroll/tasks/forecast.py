@@ -32,6 +32,7 @@ from unroll.tasks.forecast_options import DataOptions, ForecastOptions
 from unroll.tasks.forecast_problem import ForecastProblem
 from unroll.tasks.network import NetworkOptions
 from unroll.tasks.options import located
+from unroll.tasks.quantiles import MEDIAN, QUANTILE_METRICS
 from unroll.tasks.scores import METRICS, WindowErrors, seasonal_scale, window_errors
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ class ForecastTask(Task):
     """Data ready to learn from: split, scaled and windowed. Build it with ``prepare``."""
 
     name: ClassVar[str] = "forecast"
-    metrics: ClassVar[Sequence[str]] = METRICS
     fallback: ClassVar[str] = "MAE"
 
     series_set: SeriesSet
@@ -59,6 +59,10 @@ class ForecastTask(Task):
     loss: str
     mase_scales: Mapping[str, np.ndarray]
     options: ForecastOptions
+
+    @property
+    def metrics(self) -> Sequence[str]:
+        return METRICS + (QUANTILE_METRICS if self.options.levels else ())
 
     @property
     def source(self) -> str:
@@ -109,13 +113,24 @@ class ForecastTask(Task):
         return [*found, LastValue()], absent
 
     def forecast(self, forecaster: nn.Module | Baseline, part: str, indices: np.ndarray | None = None) -> np.ndarray:
-        """Forecasts (windows, horizon, targets) in original units for windows of ``part``."""
+        """Forecasts (windows, horizon, targets) in original units for windows of ``part``; of quantiles the median."""
+        told = self.told(forecaster, part, indices)
+        return told if told.ndim == 3 else told[..., self.options.levels.index(MEDIAN)]
+
+    def told(self, forecaster: nn.Module | Baseline, part: str, indices: np.ndarray | None = None) -> np.ndarray:
+        """All that is forecast: as ``forecast``, or (windows, horizon, targets, quantiles) of a network that has them.
+
+        Quantiles that cross are sorted, which lowers their loss (Chernozhukov et al. 2010).
+        """
         indices = np.arange(self.windows.count(part)) if indices is None else indices
         pieces = [
             self._chunk(forecaster, part, indices[begin : begin + CHUNK]) for begin in range(0, len(indices), CHUNK)
         ]
-        mean, deviation = self._scale_of(part, indices)
-        return np.concatenate(pieces) * deviation[:, None, :] + mean[:, None, :]
+        mean, deviation = (fit[:, None, :] for fit in self._scale_of(part, indices))
+        scaled = np.concatenate(pieces)
+        if scaled.ndim == 3:
+            return scaled * deviation + mean
+        return np.sort(scaled, axis=-1) * deviation[..., None] + mean[..., None]
 
     def errors(self, forecaster: nn.Module | Baseline, part: str = "test") -> WindowErrors:
         """Score every window of ``part``. Raises LeakageError if anything was fitted on what is scored."""
@@ -127,14 +142,20 @@ class ForecastTask(Task):
         _, deviation = self._scale_of(part, indices)
         unknown = np.full(len(self.targets), np.nan)
         scales = np.stack([self.mase_scales.get(s.name, unknown) for s in self.series_set.series])
-        return window_errors(
+        told, levels = self.told(forecaster, part), self.options.levels
+        alone = told.ndim == 3
+        errors = window_errors(
             truth.values,
-            self.forecast(forecaster, part),
+            told if alone else told[..., levels.index(MEDIAN)],
             mase_scale=scales[truth.series],
             deviation=deviation,
             series=truth.series,
             origins=truth.origins,
         )
+        if not levels:
+            return errors
+        quantiles = np.repeat(told[..., None], len(levels), axis=-1) if alone else told
+        return errors.with_quantiles(truth.values, quantiles, levels, point=alone)
 
     def record(self) -> dict[str, Any]:
         return data_record(self.series_set, self.ranges, self.scaler, self.windows, self.season) | {

@@ -34,6 +34,9 @@ def described(task: ForecastTask, metric: str, match: str) -> dict[str, Any]:
         "metric": metric,
         "match": match,
         "loss": task.loss,
+        "decode": task.options.decode,
+        "normalise": task.options.normalise,
+        "quantiles": list(task.options.levels),
     }
 
 
@@ -57,17 +60,27 @@ def data_facts(task: ForecastTask, absent: Sequence[str] = ()) -> dict[str, Any]
 def protocol(task: ForecastTask) -> str:
     """How the figures came about, in words."""
     season = task.season or 1
-    loss = "squared" if task.loss == "mse" else "absolute"
+    loss = {"mse": "squared error", "mae": "absolute error", "pinball": "pinball loss"}[task.loss]
     return (
         "Each series is cut by time into a training, a validation and a test range. Every channel is standardised "
         "with the mean and deviation of its training range alone; that range is recorded, and scoring a window "
         "that starts inside it is an error. A window is "
         f"{task.input} steps of input and the {task.horizon} steps that follow, all of which lie in the range it "
         "counts for; its input may reach back into the range before. Windows start at every step. Networks learn "
-        f"the {loss} error of standardised values on training windows, stop early on validation windows, and are "
+        f"the {loss} of standardised values on training windows, stop early on validation windows, and are "
         "scored once on all test windows, in the data's own units. MASE divides the absolute error by the mean "
         f"change over {season} step{'' if season == 1 else 's'} in the training range. Missing targets are neither "
-        "learned nor scored."
+        "learned nor scored." + _of_quantiles(task.options.levels)
+    )
+
+
+def _of_quantiles(levels: Sequence[float]) -> str:
+    if not levels:
+        return ""
+    told = ", ".join(f"{level:g}" for level in levels)
+    return (
+        f" The quantiles {told} are forecast; where they cross they are sorted. Point scores are the median's. A "
+        "baseline's one value stands for each of its quantiles, and it has no interval to cover anything with."
     )
 
 

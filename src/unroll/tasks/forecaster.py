@@ -34,6 +34,7 @@ from unroll.tasks.forecast import (
 )
 from unroll.tasks.forecast_network import Sizes, build_network
 from unroll.tasks.options import check_known, names
+from unroll.tasks.quantiles import named_columns
 
 
 class Forecaster(Estimator):
@@ -101,7 +102,8 @@ class Forecaster(Estimator):
 
         Returns:
             a polars frame: the series' group column if there is one, the time column (``step`` if there is none),
-            and one column per target.
+            and one column per target. Of quantiles that is the median, and each quantile has a column beside it, as
+            ``units_q0.1``.
 
         Raises:
             DataError: ``data`` lacks a column, or has no rows.
@@ -117,8 +119,8 @@ class Forecaster(Estimator):
         if group is not None:
             columns[group] = [name for name, times, _ in frames for _ in times]
         columns[time] = _as_dates(np.concatenate([times for _, times, _ in frames]))
-        values = np.concatenate([forecast for _, _, forecast in frames])
-        columns |= {target: values[:, k] for k, target in enumerate(recorded.targets)}
+        values = np.concatenate([forecast for _, _, forecast in frames], axis=-2)
+        columns |= named_columns(values, recorded.targets, self.task_options.levels)
         return pl.DataFrame(columns)
 
     def evaluate(self, data: Any = None, **reading: Any) -> dict[str, Any]:
@@ -128,7 +130,8 @@ class Forecaster(Estimator):
 
         Returns:
             ``{"windows": n, "network": {...}, "baselines": {name: {...}}}``, each with MASE, MAE, RMSE, sMAPE in
-            the data's units and "scaled" MSE and MAE on standardised values.
+            the data's units and "scaled" MSE and MAE on standardised values; and, of quantiles, WQL, pinball loss,
+            coverage, and "quantiles": nominal and measured coverage and mean width of the outermost interval.
 
         Raises:
             DataError: no window of ``data`` lies wholly after the training and validation ranges.
@@ -173,7 +176,9 @@ class Forecaster(Estimator):
         device = next(network.parameters()).device
         with torch.no_grad():
             scaled = network(x.to(device), last.to(device))[0].double().cpu().numpy()
-        values = scaler.inverse(series.name, scaled, range(len(recorded.targets)))
+        # Quantiles go before the targets, which the scaler has last.
+        each = scaled if scaled.ndim == 2 else np.moveaxis(np.sort(scaled, axis=-1), -1, 0)
+        values = scaler.inverse(series.name, each, range(len(recorded.targets)))
         return series.name, recorded.frequency.after(series.times[-1], recorded.horizon), values
 
     def _scoring_task(self, data: Any, reading: dict[str, Any]) -> ForecastTask:
@@ -206,7 +211,7 @@ def _reading(given: dict[str, Any]) -> dict[str, Any]:
 
 def _scored(task: ForecastTask, forecaster: Any) -> dict[str, Any]:
     errors = task.errors(forecaster)
-    return {**errors.scores(), "scaled": errors.scaled()}
+    return {**errors.scores(), **errors.details()}
 
 
 def _as_dates(times: np.ndarray) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from unroll.errors import ConfigError
 
 DECIDING = ("WQL", "pinball")
 """Metrics of quantiles that may decide."""
+QUANTILE_METRICS = (*DECIDING, "coverage")
 MEDIAN = 0.5
 
 
@@ -46,3 +48,63 @@ def pinball(error: Tensor, levels: Sequence[float]) -> Tensor:
     """
     q = torch.tensor(levels, dtype=error.dtype, device=error.device)
     return torch.maximum(q * error, (q - 1) * error)
+
+
+def quantile_sums(
+    truth: np.ndarray, told: np.ndarray, levels: Sequence[float], *, point: bool
+) -> dict[str, np.ndarray]:
+    r"""What ``quantile_scores`` needs of each window, (windows,) float64.
+
+    Args:
+        truth: (windows, horizon, targets), NaN where missing.
+        told: (windows, horizon, targets, quantiles), ascending in the last dimension.
+        point: ``told`` repeats one value, as of a forecaster without quantiles: it has no interval.
+    """
+    seen = ~np.isnan(truth)
+    y = np.where(seen, truth, 0.0)
+    q = np.asarray(levels, np.float64)
+    error = y[..., None] - told
+    loss = np.maximum(q * error, (q - 1) * error).mean(axis=-1)
+    low, high = told[..., 0], told[..., -1]
+    axes = (1, 2)
+    between = np.zeros(len(truth)) if point or len(levels) < 2 else seen.sum(axis=axes).astype(np.float64)
+    return {
+        "pinball": np.where(seen, loss, 0.0).sum(axis=axes),
+        "size": np.abs(y).sum(axis=axes),
+        "inside": (seen & (low <= y) & (y <= high)).sum(axis=axes).astype(np.float64),
+        "width": np.where(seen, high - low, 0.0).sum(axis=axes),
+        "interval_count": between,
+        "nominal": between * (levels[-1] - levels[0]),
+    }
+
+
+def quantile_scores(total: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    r"""Scores of quantiles from sums over windows, all of one shape; NaN where nothing could be scored.
+
+    pinball = Σ ρ_q(y - ŷ_q) / (n Q); WQL = 2 Σ ρ_q(y - ŷ_q) / (Q Σ|y|), for one value that is said for all quantiles
+    Σ|y - ŷ| / Σ|y| if they lie evenly about the median; coverage is the share of values between the lowest and the
+    highest quantile, of which the nominal share is their difference.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "WQL": 2.0 * total["pinball"] / total["size"],
+            "pinball": total["pinball"] / total["count"],
+            "coverage": np.where(total["interval_count"] > 0, total["inside"] / total["interval_count"], np.nan),
+        }
+
+
+def interval_facts(total: Mapping[str, float]) -> dict[str, float | None]:
+    """Nominal and measured coverage and the mean width of the interval between the outermost quantiles."""
+    n = total["interval_count"]
+    found = {"nominal": total["nominal"], "coverage": total["inside"], "width": total["width"]}
+    return {name: value / n if n else None for name, value in found.items()}
+
+
+def named_columns(values: np.ndarray, targets: Sequence[str], levels: Sequence[float]) -> dict[str, np.ndarray]:
+    """Columns of forecasts (rows, targets), or (quantiles, rows, targets): ``units`` is ``units_q0.5``."""
+    if not levels:
+        return {target: values[:, k] for k, target in enumerate(targets)}
+    columns = {target: values[levels.index(MEDIAN), :, k] for k, target in enumerate(targets)}
+    for k, target in enumerate(targets):
+        columns |= {f"{target}_q{level:g}": values[n, :, k] for n, level in enumerate(levels)}
+    return columns
