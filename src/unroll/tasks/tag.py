@@ -10,20 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unroll.data import length_batches
 from unroll.data.sentences import Sentences, joined_share
-from unroll.errors import ConfigError, LeakageError
+from unroll.errors import ConfigError
 from unroll.models.tag import MorphemeTagger, SequenceTagger, WordBatch, WordEncoder
 from unroll.tasks import tag_result as result
-from unroll.tasks.contract import Probe, Task, TaskKind
-from unroll.tasks.memory import memory_told, padding_told, training_megabytes
+from unroll.tasks.contract import TaskKind
 from unroll.tasks.network import NetworkOptions, build_encoder
+from unroll.tasks.ragged import RaggedProblem, RaggedTask, each_batch
 from unroll.tasks.tag_baselines import MostFrequentTag
 from unroll.tasks.tag_errors import METRICS, TagErrors, are_spans, tag_errors
 from unroll.tasks.tag_inputs import EncodedSentences, TagSet, WordInput
 from unroll.tasks.tag_options import READING, TagData, TagOptions
 from unroll.tasks.tag_reading import read_tagged
-from unroll.train import FitSettings
 
 if TYPE_CHECKING:
     from unroll.tasks.estimator import Estimator
@@ -35,7 +33,7 @@ JOINED = 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class TagTask(Task):
+class TagTask(RaggedTask):
     """Sentences ready to learn from: split, encoded, numbered. Build it with ``prepare``.
 
     Attributes:
@@ -45,8 +43,11 @@ class TagTask(Task):
     """
 
     name: ClassVar[str] = "tag"
+    metrics: ClassVar[Sequence[str]] = METRICS
     higher: ClassVar[Sequence[str]] = METRICS
-    fallback: ClassVar[str] = "accuracy"
+    words: ClassVar[Any] = result
+    chunk: ClassVar[int] = CHUNK
+    what = "sentence"
 
     sentences: Sentences
     indices: Mapping[str, np.ndarray]
@@ -62,14 +63,6 @@ class TagTask(Task):
     spans: bool
 
     @property
-    def metrics(self) -> Sequence[str]:  # type: ignore[override]
-        return METRICS
-
-    @property
-    def metric(self) -> str:  # type: ignore[override]
-        return self.options.metric
-
-    @property
     def source(self) -> str:
         return self.source_name
 
@@ -78,8 +71,23 @@ class TagTask(Task):
         return self.sentences.fingerprint
 
     @property
-    def span(self) -> int:
-        return max(1, -(-len(self.indices["test"]) // 2000))
+    def lengths(self) -> np.ndarray:
+        return self.encoded.lengths
+
+    def part(self, name: str) -> np.ndarray:
+        return self.indices[name]
+
+    def where(self, index: int) -> str:
+        return self.sentences.where(index)
+
+    def read_width(self) -> int:
+        return self.options.embedding + 2 * self.options.letter_size
+
+    def directions(self) -> int:
+        return 1 if self.options.one_way else 2
+
+    def choices(self) -> list[str]:
+        return [self.input.told(), self.tags.told(), *self.notes]
 
     def build(self, options: NetworkOptions) -> nn.Module:
         return build_tagger(options, self.options, self.input, self.tags, self.decoder)
@@ -97,87 +105,28 @@ class TagTask(Task):
         return network_tags(predictor, self.encoded, self.tags, indices, self.options.batch_tokens)
 
     def errors(self, predictor: Any, part: str = "test") -> TagErrors:
-        indices = self.indices[part]
-        seen = np.intersect1d(indices, self.indices["train"])
-        if len(seen):
-            raise LeakageError(
-                f"{len(seen):,} sentences to be scored are those that training was on, the first of them "
-                f"{self.sentences.where(int(seen[0]))}",
-                expected="sentences that training has not seen",
-            )
+        indices = self.unseen(part)
         truth = [[str(tag) for tag in self.sentences.tags[k]] for k in indices]
         new = [self.input.new(self.sentences.words[k]) for k in indices]
         found = tag_errors(truth, self.said(predictor, indices), new)
         return found if self.spans else without_spans(found)
 
-    def record(self) -> dict[str, Any]:
-        return result.record(self)
 
-    def described(self, metric: str, match: str) -> dict[str, Any]:
-        return result.described(self, metric, match)
-
-    def data_facts(self, absent: Sequence[str] = ()) -> dict[str, Any]:
-        return result.data_facts(self, absent)
-
-    def protocol(self) -> str:
-        return result.protocol(self)
-
-    def shown(self, networks: Mapping[str, nn.Module], baselines: Sequence[Any], best: str) -> dict[str, Any]:
-        return result.shown(self, networks, best)
-
-    def probe(self, network: nn.Module) -> Probe:
-        return result.probe(self, network)
-
-    def forewarn(self, networks: Sequence[NetworkOptions], settings: FitSettings) -> list[str]:
-        lengths = self.encoded.lengths[self.indices["train"]]
-        cut = TagProblem(self).cut(torch.arange(len(lengths)), settings.batch_size)
-        batches, ways = [batch.numpy() for batch in cut], 1 if self.options.one_way else 2
-        width = self.options.embedding + 2 * self.options.letter_size
-        sizes = {
-            n.name: training_megabytes(self.parameters(n), batches, lengths, n, width=width, ways=ways)
-            for n in networks
-        }
-        padding = padding_told(lengths, settings.batch_size, self.options.batch_tokens, "sentences")
-        return [self.input.told(), self.tags.told(), *self.notes, padding, memory_told(sizes)]
-
-
-class TagProblem:
-    """What the training loop sees of a ``TagTask``: positions in its training part."""
+class TagProblem(RaggedProblem):
+    """Positions in the training part of a ``TagTask``; validation leaves out sentences with a tag it cannot write."""
 
     def __init__(self, task: TagTask) -> None:
-        self.task = task
-        self._train = task.indices["train"]
         offsets = task.encoded.types.offsets
-        whole = [k for k in task.indices["valid"] if (task.numbers[offsets[k] : offsets[k + 1]] >= 0).all()]
-        self._valid = np.array(whole, dtype=np.int64)
+        whole = [k for k in task.part("valid") if (task.numbers[offsets[k] : offsets[k + 1]] >= 0).all()]
+        super().__init__(task, np.array(whole, dtype=np.int64))
+        self.task = task
 
-    @property
-    def train_count(self) -> int:
-        return len(self._train)
-
-    def cut(self, order: Tensor, batch_size: int) -> list[Tensor]:
-        """Batches of sentences of like length, within the budget of words."""
-        lengths = self.task.encoded.lengths[self._train]
-        found = length_batches(order.numpy(), lengths, batch_size, self.task.options.batch_tokens)
-        return [torch.from_numpy(batch) for batch in found]
-
-    def loss(self, network: nn.Module, indices: Tensor) -> Tensor:
-        total, words = self._error(network, self._train[indices.numpy()])
-        return total / words
-
-    def validation_loss(self, network: nn.Module) -> float:
-        total, words, lengths = 0.0, 0, self.task.encoded.lengths
-        for batch in length_batches(self._valid, lengths, CHUNK, self.task.options.batch_tokens, pool=None):
-            part, own = self._error(network, batch)
-            total, words = total + float(part), words + own
-        return total / words if words else float("nan")
-
-    def _error(self, network: nn.Module, sentences: np.ndarray) -> tuple[Tensor, int]:
+    def error(self, network: nn.Module, examples: np.ndarray) -> tuple[Tensor, Tensor]:
         device = next(network.parameters()).device
-        batch = self.task.encoded.batch(sentences)
-        y = _padded_numbers(self.task, sentences, batch)
+        batch = self.task.encoded.batch(examples)
+        y = _padded_numbers(self.task, examples, batch)
         loss = network.loss(batch.to(device), y.to(device))  # type: ignore[operator]
-        return loss, max(1, int(batch.lengths.sum()))
+        return loss, batch.lengths.sum().clamp(min=1).to(device)
 
 
 def _padded_numbers(task: TagTask, sentences: np.ndarray, batch: WordBatch) -> Tensor:
@@ -199,16 +148,16 @@ def network_tags(
     network: Any, encoded: EncodedSentences, tags: TagSet, indices: np.ndarray, budget: int
 ) -> list[list[str]]:
     """The tags of each sentence, in the order of ``indices``."""
-    device = next(network.parameters()).device
+
+    def read(sentences: np.ndarray, device: torch.device) -> list[list[str]]:
+        words = encoded.batch(sentences)
+        numbers = network.decode(words.to(device)).cpu().tolist()
+        return [[tags.decode(n) for n in own[:length]] for own, length in zip(numbers, words.lengths.tolist())]
+
     found: list[list[str]] = [[] for _ in indices]
-    network.eval()
-    places = np.arange(len(indices))
-    for batch in length_batches(places, encoded.lengths[indices], CHUNK, budget, pool=None):
-        words = encoded.batch(indices[batch])
-        with torch.no_grad():
-            numbers = network.decode(words.to(device)).cpu().tolist()
-        for place, own, length in zip(batch, numbers, words.lengths.tolist()):
-            found[place] = [tags.decode(n) for n in own[:length]]
+    for places, said in each_batch(network, encoded.lengths, indices, CHUNK, budget, read):
+        for place, own in zip(places, said):
+            found[place] = own
     return found
 
 

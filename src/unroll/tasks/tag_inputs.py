@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from unroll.data import Ragged, Vocabulary, usual_unit
-from unroll.errors import RunError
+from unroll.errors import reading_record
 from unroll.models.tag import WordBatch
 from unroll.tasks.tag_options import TagOptions
 
@@ -155,18 +155,12 @@ def split_tag(tag: str, joint: str | None) -> list[str]:
 
 def inputs_from(record: Mapping[str, Any]) -> tuple[WordInput, TagSet]:
     """What ``to_dict`` wrote. Raises RunError where a part is missing."""
-    try:
+    with reading_record():
         own, tags = record["input"], record["tags"]
         letters = Vocabulary.from_dict(own["letters"])
         seen = frozenset([*own["words"], *own["seen"]])
         words = WordInput(tuple(own["words"]), seen, letters, own["keep_case"], own["fitted_on"])
         return words, TagSet(tuple(tags["tags"]), tags["joint"], tags["longest"])
-    except (KeyError, TypeError) as error:
-        raise RunError(
-            f"data.json is incomplete: {type(error).__name__} {error}",
-            expected="the file as the training wrote it",
-            fix="Train again, or restore the file",
-        ) from error
 
 
 def _korean(words: Sequence[str]) -> bool:

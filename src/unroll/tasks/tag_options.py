@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from unroll.data.sentences import FIELDS
-from unroll.data.split import Split, parse_split
-from unroll.errors import ConfigError, did_you_mean
+from unroll.errors import ConfigError
+from unroll.tasks.checks import RandomSplit, check_choice, check_counts
 from unroll.tasks.options import option
 from unroll.tasks.tag_errors import METRICS
 
@@ -32,7 +32,7 @@ READING = ("field", "word_column", "tag_column")
 
 
 @dataclass(frozen=True)
-class TagOptions:
+class TagOptions(RandomSplit):
     """What is learned; each is the command-line option of the same name. None is chosen from the training data."""
 
     task: ClassVar[str] = "tag"
@@ -60,25 +60,10 @@ class TagOptions:
 
     def check(self) -> None:
         """Raises ConfigError naming the option that is wrong."""
-        for name, value, known in (
-            ("decoder", self.decoder, DECODERS),
-            ("letters", self.letters, LETTERS),
-            ("metric", self.metric, METRICS),
-        ):
-            if value is not None and value not in known:
-                raise ConfigError(
-                    f"--{name} '{value}'.{did_you_mean(value, known)}", expected=f"one of {', '.join(known)}"
-                )
-        for name in ("min_count", "embedding", "letter_size", "batch_tokens"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"--{name.replace('_', '-')} {value}", expected="a whole number above 0")
+        check_choice("decoder", self.decoder, DECODERS)
+        check_choice("letters", self.letters, LETTERS)
+        check_choice("metric", self.metric, METRICS)
+        check_counts(self, ("min_count", "embedding", "letter_size", "batch_tokens"))
         if not self.joint:
             raise ConfigError("--joint ''", expected="a character or more, as --joint +")
-        if self.split_seed < 0:
-            raise ConfigError(f"--split-seed {self.split_seed}", expected="0 or more")
         self.shares()
-
-    def shares(self) -> Split:
-        """The split. Raises ConfigError."""
-        return parse_split(self.split)

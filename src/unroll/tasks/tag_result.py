@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,10 @@ import torch
 from torch import nn
 
 from unroll.data.sentences import Sentences
-from unroll.data.split import PARTS
 from unroll.data.wording import counted
 from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double
+from unroll.tasks.ragged import given_files, split_facts, split_record, spread
 
 if TYPE_CHECKING:
     from unroll.tasks.tag import TagTask
@@ -39,27 +38,17 @@ def described(task: TagTask, metric: str, match: str) -> dict[str, Any]:
 
 def data_facts(task: TagTask, absent: Sequence[str] = ()) -> dict[str, Any]:
     """What was read and how it was split."""
-    sizes = {part: len(task.indices[part]) for part in PARTS}
-    return {
-        "source": task.source,
-        "fingerprint": task.fingerprint,
-        "series": 1,
-        "rows": len(task.sentences),
-        "unit": "sentences",
-        "split": sizes,
-        "examples": sizes,
-        "notes": [task.input.told(), task.tags.told(), *task.notes, *(f"no baseline {a}" for a in absent)],
-    }
+    notes = [task.input.told(), task.tags.told(), *task.notes, *(f"no baseline {a}" for a in absent)]
+    return {**split_facts(task), "notes": notes}
 
 
 def protocol(task: TagTask) -> str:
     """How the figures came about, in words."""
-    files = [f"--{part} {path}" for part, path in (("valid", task.data.valid), ("test", task.data.test)) if path]
-    given = f"Given files take the place of parts: {' and '.join(files)}. " if files else ""
     o = task.options
     return (
         f"The sentences of {task.source} are split at random (seed {o.split_seed}, {o.split}); equal sentences come "
-        f"into the same part. {given}Words are as the file cuts them. Words, letters and tags are those of the "
+        f"into the same part. {given_files(task.data)}"
+        "Words are as the file cuts them. Words, letters and tags are those of the "
         f"training part: {task.input.told()}; {task.tags.told()}. Networks learn the likelihood of the tags, stop "
         "early on the validation part and are scored once on the test part; a word is right where its whole tag is. "
         "Scoring a sentence that training was on is an error."
@@ -151,20 +140,15 @@ def record(task: TagTask) -> dict[str, Any]:
         "decoder": task.decoder,
         "spans": task.spans,
         "fitted_on": "train",
-        "split": {
-            part: {"sentences": len(own), "sha256": hashlib.sha256(own.tobytes()).hexdigest()}
-            for part, own in task.indices.items()
-        },
+        "split": split_record(task),
         "notes": list(task.notes),
     }
 
 
 def probe(task: TagTask, network: nn.Module) -> Probe:
     """What the sentence encoder reads of validation sentences, in float64; its loss reads every step."""
-    valid = task.indices["valid"]
-    indices = valid[np.unique(np.linspace(0, len(valid) - 1, min(PROBED, len(valid))).round().astype(int))]
     double: Any = in_double(network)
-    batch = task.encoded.batch(indices)
+    batch = task.encoded.batch(spread(task.part("valid"), PROBED))
     with torch.no_grad():
         read = double.reader.read(batch)
     return Probe(double.encoder, read, batch.lengths, None)
