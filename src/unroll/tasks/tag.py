@@ -11,23 +11,25 @@ import torch
 from torch import Tensor, nn
 
 from unroll.data.sentences import Sentences, joined_share
-from unroll.errors import ConfigError
-from unroll.models.tag import MorphemeTagger, SequenceTagger, WordBatch, WordEncoder
+from unroll.errors import ConfigError, DataError
+from unroll.models.tag import FeatureTagger, MorphemeTagger, SequenceTagger, WordBatch, WordEncoder
 from unroll.tasks import tag_result as result
 from unroll.tasks.contract import TaskKind
 from unroll.tasks.network import NetworkOptions, build_encoder
 from unroll.tasks.ragged import RaggedProblem, RaggedTask, each_batch
 from unroll.tasks.tag_baselines import MostFrequentTag
-from unroll.tasks.tag_errors import METRICS, TagErrors, are_spans, tag_errors
-from unroll.tasks.tag_inputs import EncodedSentences, TagSet, WordInput
+from unroll.tasks.tag_errors import FEATURES, METRICS, SPANS, TagErrors, marks_of, tag_errors
+from unroll.tasks.tag_inputs import EncodedSentences, WordInput
 from unroll.tasks.tag_options import READING, TagData, TagOptions
-from unroll.tasks.tag_reading import read_tagged
+from unroll.tasks.tag_reading import read_tagged, rewritten
+from unroll.tasks.tag_sets import FeatureSet, Tags, TagSet
 
 if TYPE_CHECKING:
     from unroll.tasks.estimator import Estimator
 
+AnyTagger = SequenceTagger | MorphemeTagger | FeatureTagger
 CHUNK = 256
-_NO_SPANS = "Give --metric accuracy, or another --field or --tag-column"
+_OTHERWISE = "Give --metric accuracy, or another --field or --tag-column"
 JOINED = 0.05
 """Where at least this share of the training tags is several, joined, each word gets a sequence of tags."""
 
@@ -39,7 +41,7 @@ class TagTask(RaggedTask):
     Attributes:
         encoded: all sentences as the network reads them; ``numbers`` the tags of all their words, (words, longest),
             -1 of a word whose tag cannot be written.
-        decoder: as given, or as found in the training tags.
+        decoder: as given, or as found in the training tags; ``marks``: what those are beside themselves.
     """
 
     name: ClassVar[str] = "tag"
@@ -54,13 +56,17 @@ class TagTask(RaggedTask):
     data: TagData
     options: TagOptions
     input: WordInput
-    tags: TagSet
+    tags: Tags
     decoder: str
     encoded: EncodedSentences
     numbers: np.ndarray
     notes: tuple[str, ...]
     source_name: str
-    spans: bool
+    marks: str
+
+    @property
+    def metric(self) -> str:  # type: ignore[override]
+        return self.options.metric or ("span F1" if self.marks == SPANS else self.fallback)
 
     @property
     def source(self) -> str:
@@ -108,8 +114,7 @@ class TagTask(RaggedTask):
         indices = self.unseen(part)
         truth = [[str(tag) for tag in self.sentences.tags[k]] for k in indices]
         new = [self.input.new(self.sentences.words[k]) for k in indices]
-        found = tag_errors(truth, self.said(predictor, indices), new)
-        return found if self.spans else without_spans(found)
+        return tag_errors(truth, self.said(predictor, indices), new, self.marks)
 
 
 class TagProblem(RaggedProblem):
@@ -138,14 +143,8 @@ def _padded_numbers(task: TagTask, sentences: np.ndarray, batch: WordBatch) -> T
     return torch.from_numpy(y)
 
 
-def without_spans(errors: TagErrors) -> TagErrors:
-    """Of tags that mark no spans none are counted, so that there is no score of them."""
-    none = np.zeros_like(errors.words)
-    return TagErrors(**{**errors.arrays(), "found": none, "said": none, "true": none})
-
-
 def network_tags(
-    network: Any, encoded: EncodedSentences, tags: TagSet, indices: np.ndarray, budget: int
+    network: Any, encoded: EncodedSentences, tags: Tags, indices: np.ndarray, budget: int
 ) -> list[list[str]]:
     """The tags of each sentence, in the order of ``indices``."""
 
@@ -161,9 +160,7 @@ def network_tags(
     return found
 
 
-def build_tagger(
-    network: NetworkOptions, options: TagOptions, input: WordInput, tags: TagSet, decoder: str
-) -> SequenceTagger | MorphemeTagger:
+def build_tagger(network: NetworkOptions, options: TagOptions, input: WordInput, tags: Tags, decoder: str) -> AnyTagger:
     """The network ``network`` and ``options`` describe; letters are read by the same kind of cell as words."""
     small = NetworkOptions(network.cell, options.letter_size)
     letters = build_encoder(small, options.letter_size, bidirectional=True)
@@ -171,6 +168,8 @@ def build_tagger(
     reader = WordEncoder(len(input.words) + 1, len(input.letters), options.embedding, letters, encoder, network.dropout)
     if decoder == "morphemes":
         return MorphemeTagger(reader, tags.count, tags.longest, width=network.hidden)
+    if isinstance(tags, FeatureSet):
+        return FeatureTagger(reader, tags.sizes)
     return SequenceTagger(reader, tags.count, crf=decoder == "crf")
 
 
@@ -185,9 +184,19 @@ def prepare(source: Any, data: TagData, options: TagOptions) -> TagTask:
     sentences, indices, notes, name = read_tagged(source, data, options)
     train = indices["train"]
     held = [[str(tag) for tag in sentences.tags[k]] for k in train]
-    decoder = options.decoder or ("morphemes" if joined_share(held, options.joint) >= JOINED else "softmax")
+    every = [tag for own in held for tag in own]
+    if len(set(every)) == 1:
+        raise DataError(
+            f"every training word of {name} has the tag '{every[0]}'",
+            expected="two tags or more",
+            fix="Give another --field or --tag-column",
+        )
+    marks = marks_of(every)
+    _check_metric(options.metric, marks)
+    decoder = options.decoder or _usual_decoder(held, marks, options.joint)
     input = WordInput.fit([sentences.words[k] for k in train], options)
-    tags = TagSet.fit(held, options.joint if decoder == "morphemes" else None)
+    tags = fitted_tags(held, decoder, marks, options.joint)
+    sentences = rewritten(sentences, tags)
     known: dict[str, list[int] | None] = {}
     rows = []
     for own in sentences.tags:
@@ -195,16 +204,38 @@ def prepare(source: Any, data: TagData, options: TagOptions) -> TagTask:
             own_numbers = known.setdefault(str(tag), tags.encode(str(tag)))
             rows.append(own_numbers if own_numbers is not None else [-1] * tags.longest)
     numbers = np.array(rows, dtype=np.int64)
-    spans = are_spans([tag for own in held for tag in own])
-    if options.metric == "span F1" and not spans:
-        raise ConfigError(
-            "--metric 'span F1', but the training tags mark no spans", expected="tags O, B-… and I-…", fix=_NO_SPANS
-        )
     more = result.notes(sentences, indices, numbers, decoder, options.decoder is None)
     return TagTask(
         sentences, indices, data, options, input, tags, decoder, input.encode(sentences.words), numbers,
-        (*notes, *more), name, spans,
+        (*notes, *more), name, marks,
     )  # fmt: skip
+
+
+def _usual_decoder(held: Sequence[Sequence[str]], marks: str, joint: str) -> str:
+    if marks == FEATURES:
+        return "features"
+    return "morphemes" if joined_share(held, joint) >= JOINED else "softmax"
+
+
+def fitted_tags(held: Sequence[Sequence[str]], decoder: str, marks: str, joint: str) -> Tags:
+    """The numbers of the tags of the training part. Raises ConfigError where ``decoder`` does not fit them."""
+    if decoder != "features":
+        return TagSet.fit(held, joint if decoder == "morphemes" else None)
+    if marks != FEATURES:
+        raise ConfigError(
+            "--decoder features, but the training tags are none", expected="tags such as Case=Nom|Number=Sing, or _"
+        )
+    return FeatureSet.fit(held)
+
+
+def _check_metric(metric: str | None, marks: str) -> None:
+    for name, needed, example in (("span F1", SPANS, "O, B-… and I-…"), ("feature F1", FEATURES, "Case=Nom|…")):
+        if metric == name and marks != needed:
+            raise ConfigError(
+                f"--metric '{name}', but the training tags mark no {needed}",
+                expected=f"tags such as {example}",
+                fix=_OTHERWISE,
+            )
 
 
 def _tagger() -> type[Estimator]:

@@ -11,7 +11,7 @@ from unroll.tasks.checks import RandomSplit, check_choice, check_counts
 from unroll.tasks.options import option
 from unroll.tasks.tag_errors import METRICS
 
-DECODERS = ("softmax", "crf", "morphemes")
+DECODERS = ("softmax", "crf", "morphemes", "features")
 LETTERS = ("character", "jamo")
 _NETWORK, _TRAINING = "Networks", "Training"
 
@@ -20,7 +20,9 @@ _NETWORK, _TRAINING = "Networks", "Training"
 class TagData:
     """How the sentences are read; each is the command-line option of the same name."""
 
-    field: str = option("What of a CoNLL-U file is the tag: " + ", ".join(FIELDS) + ".", "upos", metavar="NAME")
+    field: str = option(
+        "What of a CoNLL-U file is the tag: " + ", ".join(FIELDS) + ", or misc:KEY.", "upos", metavar="NAME"
+    )
     word_column: int = option("Column of the words in a file of columns.", 1, metavar="N")
     tag_column: int | None = option("Column of the tags in a file of columns.", metavar="N", shown="the last")
     valid: str | None = option("File to validate on.", metavar="FILE", shown="a part of DATA")
@@ -37,9 +39,10 @@ class TagOptions(RandomSplit):
 
     task: ClassVar[str] = "tag"
     decoder: str | None = option(
-        "How tags are chosen: softmax (each by itself), crf (the best sequence), or morphemes (several to a word).",
+        "How tags are chosen: softmax (each by itself), crf (the best sequence), morphemes (several to a word), or "
+        "features (each attribute by itself).",
         metavar="NAME",
-        shown="morphemes where tags are joined by --joint, else softmax",
+        shown="features for Case=Nom|…, morphemes where tags are joined by --joint, else softmax",
         under=_NETWORK,
     )
     joint: str = option("What joins the tags of the morphemes of a word.", "+", metavar="TEXT")
@@ -56,7 +59,12 @@ class TagOptions(RandomSplit):
     batch_tokens: int = option(
         "At most this many words per training step, padding included.", 4_096, metavar="N", under=_TRAINING
     )
-    metric: str = option("What decides: " + ", ".join(METRICS) + ".", "accuracy", metavar="NAME", under=_TRAINING)
+    metric: str | None = option(
+        "What decides: " + ", ".join(METRICS) + ".",
+        metavar="NAME",
+        shown="span F1 where tags mark spans, else accuracy",
+        under=_TRAINING,
+    )
 
     def check(self) -> None:
         """Raises ConfigError naming the option that is wrong."""
