@@ -7,13 +7,12 @@ from typing import ClassVar
 
 from unroll.data.sentences import FIELDS
 from unroll.errors import ConfigError
+from unroll.options import NETWORK, TRAINING, option
 from unroll.tasks.checks import RandomSplit, check_choice, check_counts
-from unroll.tasks.options import option
 from unroll.tasks.tag_errors import METRICS
 
 DECODERS = ("softmax", "crf", "morphemes", "features")
 LETTERS = ("character", "jamo")
-_NETWORK, _TRAINING = "Networks", "Training"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class TagOptions(RandomSplit):
         "features (each attribute by itself).",
         metavar="NAME",
         shown="features for Case=Nom|…, morphemes where tags are joined by --joint, else softmax",
-        under=_NETWORK,
+        under=NETWORK,
     )
     joint: str = option("What joins the tags of the morphemes of a word.", "+", metavar="TEXT")
     letters: str | None = option(
@@ -51,19 +50,19 @@ class TagOptions(RandomSplit):
     )
     keep_case: bool = option("Tell words apart by case (their letters always are).", False)
     min_count: int = option("Rarer words have no vector of their own.", 2, metavar="N")
-    embedding: int = option("Width of a word's vector.", 64, metavar="N", under=_NETWORK)
-    letter_size: int = option("Width of what reads a word's letters, each way.", 32, metavar="N", under=_NETWORK)
-    one_way: bool = option("Read sentences from left to right alone.", False, under=_NETWORK)
+    embedding: int = option("Width of a word's vector.", 64, metavar="N", under=NETWORK)
+    letter_size: int = option("Width of what reads a word's letters, each way.", 32, metavar="N", under=NETWORK)
+    one_way: bool = option("Read sentences from left to right alone.", False, under=NETWORK)
     split: str = option("Train, valid, test: fractions or counts.", "0.8,0.1,0.1", metavar="A,B,C")
     split_seed: int = option("Of the random split.", 0, metavar="N")
     batch_tokens: int = option(
-        "At most this many words per training step, padding included.", 4_096, metavar="N", under=_TRAINING
+        "At most this many words per training step, padding included.", 4_096, metavar="N", under=TRAINING
     )
     metric: str | None = option(
         "What decides: " + ", ".join(METRICS) + ".",
         metavar="NAME",
         shown="span F1 where tags mark spans, else accuracy",
-        under=_TRAINING,
+        under=TRAINING,
     )
 
     def check(self) -> None:
