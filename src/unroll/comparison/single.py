@@ -75,7 +75,7 @@ def run_training(
         step_microseconds=step_microseconds(estimator.network),
     )
     trained = estimator.network
-    result = assemble(task, [measured], [], name=run.path.name, match="hidden", network_of=lambda m: trained)
+    result = assemble(task, [measured], [], folder=run.path, match="hidden", network_of=lambda m: trained)
     command, shared = f"unroll train --config {run.config_file}", {"workers": 1, "threads_per_worker": cores()}
     config = estimator.config()
     result["repeat"] = clock.record(command, config, [settings.seed], machine=shared, budget=None)
