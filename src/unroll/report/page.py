@@ -99,7 +99,8 @@ def _shown(result: Result, table: Mapping[str, Any]) -> str:
     drawn = charts.calibration(result, table) if kind == "calibration" else drawn
     if drawn is not None:
         return figure(drawn)
-    return f"<h3>{prose(table['title'])}</h3>\n{grid(table['head'], table['rows'], 3)}\n" + _why(str(table["note"]))
+    note = paragraph(str(table["note"]), "quiet")
+    return f"<div><h3>{prose(table['title'])}</h3>\n{grid(table['head'], table['rows'], 3)}\n{note}</div>"
 
 
 def _scores(result: Result) -> str:

@@ -68,7 +68,7 @@ def _calibration(name: str, errors: ClassErrors, what: str) -> dict[str, Any]:
     place = np.minimum((errors.confidence * BINS).astype(int), BINS - 1)
     sure, share = float(errors.confidence.mean()), float(right.mean())
     gap = 100 * (sure - share)
-    how = "as sure as it is right" if abs(gap) < 1 else f"{abs(gap):.0f} points {'too' if gap > 0 else 'less'} sure"
+    how = "as sure as it is right" if abs(gap) < 1 else f"{abs(gap):.0f} points too {'sure' if gap > 0 else 'unsure'}"
     title = f"{name} says {100 * sure:.0f} % on average and is right in {100 * share:.0f} %: {how}"
     rows = [
         [f"{b / BINS:.2f} to {(b + 1) / BINS:.2f}", int(own.sum()), _mean(errors.confidence[own]), _mean(right[own])]

@@ -55,32 +55,32 @@ def _plot(entry: Entry, bins: Sequence[_Bin], width: int) -> Any:
     narrow = width < 600
     pad = (52, 40, 20, 74) if narrow else (60, 40, 320, 74)
     height = 280 if narrow else 360
-    least = min(0.5, math.floor(10 * min(min(b.sure for b in bins), min(b.interval()[0] for b in bins))) / 10)
-    scale = alt.Scale(domain=[least, 1], nice=False, zero=False)
-    shown = {"format": ".0%", "tickCount": 5 if narrow else 8}
-    x = alt.X(
-        "x:Q", scale=scale, axis=x_axis("probability given to the class it was taken for", **shown, titlePadding=34)
+    first, least = (
+        math.floor(10 * low) / 10 for low in (min(b.sure for b in bins), min(b.interval()[0] for b in bins))
     )
-    y = alt.Y("y:Q", scale=scale, axis=y_axis("share that is right", pad[0], **shown))
-    line = [{"x": v, "y": v} for v in (least, 1.0)]
-    layers: list[Any] = [
-        alt.Chart(data(line)).mark_line(stroke=MUTED.light, strokeWidth=1, strokeDash=[5, 4]).encode(x=x, y=y)
-    ]
+    shown = {"labelExpr": "format(100 * datum.value, '.0f') + ' %'", "tickCount": 5 if narrow else 8}
+    axis = x_axis("probability given to the class it was taken for", **shown, titlePadding=34)
+    x = alt.X("x:Q", scale=alt.Scale(domain=[first, 1], nice=False, zero=False), axis=axis)
+    axis = y_axis("share that is right", pad[0], **shown)
+    y = alt.Y("y:Q", scale=alt.Scale(domain=[least, 1], nice=False, zero=False), axis=axis)
+    line = [{"x": v, "y": v} for v in (max(first, least), 1.0)]
+    even = alt.Chart(data(line)).mark_line(stroke=MUTED.light, strokeWidth=1, strokeDash=[5, 4])
+    layers: list[Any] = [even.encode(x=x, y=y)]
     spans = [{"x": b.sure, "y": b.interval()[0], "top": b.interval()[1]} for b in bins]
     bars = alt.Chart(data(spans)).mark_rule(strokeWidth=3, opacity=0.45, stroke=entry.look.light)
     layers.append(bars.encode(x=x, y=y, y2="top:Q"))
     layers.append(marks([{"x": b.sure, "y": b.right, **paint(entry)} for b in bins], 100, x=x, y=y))
     inner = width - pad[0] - pad[2]
-    counts = [{"x": b.sure, "text": fmt.count(b.count)} for b in _apart(bins, least, inner)]
+    counts = [{"x": b.sure, "text": fmt.count(b.count)} for b in _apart(bins, first, inner)]
     layers.append(words(counts, size=11, muted=True, x=x, y=alt.YValue(height + 32), align="center"))
     return canvas(layers, width, height, pad)
 
 
-def _apart(bins: Sequence[_Bin], least: float, inner: int) -> list[_Bin]:
+def _apart(bins: Sequence[_Bin], first: float, inner: int) -> list[_Bin]:
     """Those whose counts have room beside each other, from the surest down."""
     kept: list[_Bin] = []
     for own in reversed(bins):
         room = 7 * len(fmt.count(own.count)) + 10
-        if not kept or (kept[-1].sure - own.sure) / (1 - least) * inner >= room:
+        if not kept or (kept[-1].sure - own.sure) / (1 - first) * inner >= room:
             kept.append(own)
     return kept

@@ -11,9 +11,11 @@ import altair as alt
 from unroll.report import format as fmt
 from unroll.report.charts.figure import Figure, Table, figure
 from unroll.report.charts.parts import canvas, data, words
-from unroll.report.style import HEAT, HEAT_INK
+from unroll.report.style import HEAT, HEAT_INK, MUTED, Look
 
 NARROW_LABELS, LETTER, TOLD = 6, 7.0, 8
+SHADED = 0.05
+"""A smaller share is a number without a shade: what matters stands out."""
 
 
 def confusion(table: Mapping[str, Any]) -> Figure:
@@ -101,7 +103,7 @@ def _plot(matrix: _Matrix, width: int) -> Any:
     step = 28 if narrow else 32
     longest = max(map(len, columns))
     upright = LETTER * longest < cell - 4
-    pad = (left, 44 if upright else round(34 + 5.2 * longest), width - left - round(cell * len(rows)), 16)
+    pad = (left, 52 if upright else round(34 + 5.2 * longest), width - left - round(cell * len(rows)), 16)
     inner, height = width - pad[0] - pad[2], step * len(rows)
     x, y = _pixels("x", inner), _pixels("y", height)
     places = [(i, j) for i in range(len(rows)) for j in range(len(rows)) if matrix.counts[i][j]]
@@ -117,7 +119,7 @@ def _plot(matrix: _Matrix, width: int) -> Any:
     layers.append(words(names, size=12, x=alt.XValue(-left), y=y))
     layers.append(words(counts, size=12, muted=True, x=alt.XValue(-10), y=y, align="right"))
     layers.append(words([{"text": "truth"}], size=12, muted=True, x=alt.XValue(-left), y=alt.YValue(-12)))
-    layers.append(words([{"text": "taken for"}], size=12, muted=True, x=alt.XValue(0), y=alt.YValue(18 - pad[1])))
+    layers.append(words([{"text": "taken for"}], size=12, muted=True, x=alt.XValue(0), y=alt.YValue(16 - pad[1])))
     return canvas(layers, width, height, pad)
 
 
@@ -130,6 +132,10 @@ def _level(share: float) -> int:
     return min(len(HEAT) - 1, int(share * len(HEAT)))
 
 
+def _ink(share: float) -> Look:
+    return MUTED if share < SHADED else HEAT_INK[2 * _level(share) >= len(HEAT)]
+
+
 def _cells(matrix: _Matrix, places: list[tuple[int, int]], cell: float, step: int, x: Any, y: Any) -> Any:
     rows = [
         {
@@ -137,6 +143,7 @@ def _cells(matrix: _Matrix, places: list[tuple[int, int]], cell: float, step: in
             "fill": HEAT[_level(matrix.share(i, j))].light,
         }
         for i, j in places
+        if matrix.share(i, j) >= SHADED
     ]  # fmt: skip
     return (
         alt.Chart(data(rows))
@@ -148,13 +155,13 @@ def _cells(matrix: _Matrix, places: list[tuple[int, int]], cell: float, step: in
 def _numbers(
     matrix: _Matrix, places: list[tuple[int, int]], cell: float, step: int, x: Any, y: Any, size: int
 ) -> list[Any]:
-    """Shares, in the ink that can be read on their shade."""
+    """Shares, in the ink that can be read on their shade, or on the paper."""
     layers = []
-    for dark, ink in enumerate(HEAT_INK):
+    for ink in (MUTED, *HEAT_INK):
         rows = [
             {"x": cell * (j + 0.5), "y": step * (i + 0.5), "text": _percent(matrix.share(i, j))}
             for i, j in places
-            if (2 * _level(matrix.share(i, j)) >= len(HEAT)) == bool(dark)
+            if _ink(matrix.share(i, j)) is ink
         ]
         mark = alt.Chart(data(rows)).mark_text(fontSize=size, fill=ink.light, align="center", baseline="middle")
         layers.append(mark.encode(x=x, y=y, text=alt.Text("text:N")))
