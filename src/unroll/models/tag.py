@@ -68,10 +68,10 @@ class WordEncoder(nn.Module):
         return self.dropout(torch.cat([self.word(batch.words), spelled], dim=-1))
 
     def forward(self, batch: WordBatch) -> Tensor:
-        """[r; e], (batch, T, output_size)."""
+        """[r; e], (batch, T, output_size), 0 beyond a length."""
         e = self.read(batch)
         output, _ = self.encoder(e, lengths=batch.lengths)
-        return torch.cat([self.dropout(output), e], dim=-1)
+        return torch.cat([self.dropout(output), e], dim=-1).masked_fill(~_valid(batch).unsqueeze(-1), 0)
 
 
 class SequenceTagger(nn.Module):
