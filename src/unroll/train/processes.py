@@ -48,7 +48,7 @@ class Processes:
         for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
             own = [tensor for tensor in tensors if tensor.dtype == dtype]
             flat = torch.cat([tensor.reshape(-1) for tensor in own])
-            self._exchange(lambda flat=flat: torch.distributed.all_reduce(flat))
+            self._exchange(torch.distributed.all_reduce, flat)
             for tensor, part in zip(own, flat.split([tensor.numel() for tensor in own])):
                 tensor.copy_(part.view_as(tensor))
 
@@ -81,7 +81,7 @@ class Processes:
         """Give all the weights of the first process, those it holds twice once."""
         if self.count > 1:
             for tensor in [*network.parameters(), *network.buffers()]:
-                self._exchange(lambda tensor=tensor: torch.distributed.broadcast(tensor.detach(), 0))
+                self._exchange(torch.distributed.broadcast, tensor.detach(), 0)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -94,11 +94,11 @@ class Processes:
             raise
 
     def _tell(self, found: list[Any]) -> None:
-        self._exchange(lambda: torch.distributed.broadcast_object_list(found, 0, device=self.device))
+        self._exchange(torch.distributed.broadcast_object_list, found, 0, device=self.device)
 
-    def _exchange(self, call: Callable[[], Any]) -> None:
+    def _exchange(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         try:
-            call()
+            call(*arguments, **options)
         except (RuntimeError, ValueError) as error:
             raise RunError(
                 f"process {self.index + 1} of {self.count} stops: another one has failed",

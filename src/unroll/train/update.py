@@ -37,7 +37,7 @@ class Gradient:
         self._network.zero_grad()
         if len(batches) == 1 and self._processes.count == 1:
             loss = _mean(self._loss(batches[0]))
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             return float(loss.detach())
         total, weight = 0.0, 0.0
         for number, batch in enumerate(batches):
@@ -48,7 +48,7 @@ class Gradient:
                 # What is drawn is a function of these numbers, and differs by process: a checkpoint need not hold it.
                 torch.manual_seed(noise_seed(self._seed, update, number, self._processes.index))
             part, share = _sum(self._loss(own), len(own))
-            part.backward()  # type: ignore[no-untyped-call]
+            part.backward()
             total, weight = total + float(part.detach()), weight + share
         return self._gathered(total, weight)
 
