@@ -14,7 +14,7 @@ from unroll.errors import ConfigError, RunError
 from unroll.tasks.contract import Task, TaskKind, options_dict, options_from
 from unroll.tasks.network import NetworkOptions
 from unroll.tasks.options import check_known, names, source_name
-from unroll.train import FitResult, FitSettings, RunFolder, fit, load_weights, save_weights
+from unroll.train import FitResult, FitSettings, Processes, RunFolder, fit, load_weights, save_weights
 
 _E = TypeVar("_E", bound="Estimator")
 
@@ -106,17 +106,20 @@ class Estimator(ABC):
         overwrite: bool = False,
         progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> _E:
-        """``fit`` for data that is prepared already."""
+        """``fit`` for data that is prepared already. Of several processes the first alone writes to ``out``."""
         self.task, self.source, self.record = task, source_name(source), task.record()
-        run = RunFolder.open_for(out, self.config(), overwrite=overwrite) if out is not None else None
-        self.network = task.network(self.network_options, self.settings.seed)
-        if run is not None:
-            run.write_json("data.json", self.record)
-        self.result = fit(
-            self.network, task.problem(), self.settings, folder=run.path if run else None, progress=progress
-        )
-        if run is not None:
-            save_weights(run.weights_file, self.network)
+        processes = Processes()
+        with processes.together():
+            if out is not None:
+                run = processes.from_main(lambda: RunFolder.open_for(out, self.config(), overwrite=overwrite))
+            self.network = task.network(self.network_options, self.settings.seed)
+            writes = out is not None and processes.is_main
+            if writes:
+                run.write_json("data.json", self.record)
+            folder = None if out is None else run.path
+            self.result = fit(self.network, task.problem(), self.settings, folder=folder, progress=progress)
+            if writes:
+                save_weights(run.weights_file, self.network)
         return self
 
     def config(self) -> dict[str, Any]:
