@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-import unroll
 from train.together import (
     CASES,
     TASKS,
@@ -22,6 +21,7 @@ from train.together import (
     resumed_run,
     together,
 )
+from unroll.api import compare, train
 from unroll.errors import ConfigError, RunError
 from unroll.train import Processes, read_history
 
@@ -125,7 +125,7 @@ def test_torchrun_of_the_command_trains_one_network(tmp_path, rows):
     done = launched("train", *options, "--out", tmp_path / "two")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    one = unroll.train(rows, target="y", horizon=3, input=8, hidden=4, epochs=2, out=tmp_path / "one").result
+    one = train(rows, target="y", horizon=3, input=8, hidden=4, epochs=2, out=tmp_path / "one").result
     mine, theirs = (r["candidates"][0]["seeds"][0]["scores"] for r in (result, one))
     assert mine == pytest.approx(theirs, rel=1e-3)
     assert result["repeat"]["machine"]["workers"] == 2
@@ -137,7 +137,7 @@ def test_torchrun_of_the_command_trains_one_network(tmp_path, rows):
 def test_a_comparison_is_refused(rows, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match=r"unroll compare was started in 2 processes[^$]*--workers"):
-        unroll.compare(rows, target="y")
+        compare(rows, target="y")
 
 
 def test_processes_that_accelerate_does_not_know_are_refused(monkeypatch):
