@@ -150,9 +150,8 @@ class ClassifyProblem:
         found = length_batches(order.numpy(), lengths, batch_size, self.task.options.batch_tokens)
         return [torch.from_numpy(batch) for batch in found]
 
-    def loss(self, network: nn.Module, indices: Tensor) -> Tensor:
-        total, weight = self._error(network, self._train[indices.numpy()])
-        return total / weight
+    def loss(self, network: nn.Module, indices: Tensor) -> tuple[Tensor, Tensor]:
+        return self._error(network, self._train[indices.numpy()])
 
     def validation_loss(self, network: nn.Module) -> float:
         total, weight = 0.0, 0.0
