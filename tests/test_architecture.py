@@ -37,7 +37,7 @@ FLOORS = [
     "kernels",
 ]
 """From the top; imports point down."""
-FOUNDATION = {"errors", "files", "machine"}
+FOUNDATION = {"errors", "files", "machine", "options"}
 """Known to every floor, and knowing none."""
 CORE = {"__version__", "_native"}
 """What ``from unroll import …`` may name besides a floor."""

@@ -101,6 +101,7 @@ def compare(
     """
     given = dict(locals())
     kind = task_kind(task)
+    given |= _of_no_task(kind, options)
     found = run_comparison(
         _source(data),
         *_of_task(kind, compare, given),
@@ -161,6 +162,7 @@ def train(
     """
     given = dict(locals())
     kind = task_kind(task)
+    given |= _of_no_task(kind, options)
     found = run_training(
         _source(data),
         *_of_task(kind, train, given),
@@ -200,7 +202,7 @@ def again(config: str | Path, kind: str, data: Any = None, **changes: Any) -> Co
             arguments["target"] = arguments.pop("targets")
     except (KeyError, TypeError) as error:
         raise RunError(f"{path} has no {error}", expected=f"the config of a {kind}, as unroll writes it") from error
-    unknown = sorted(set(arguments) - set(inspect.signature(run).parameters) - set(task.names()))
+    unknown = sorted(set(arguments) - set(inspect.signature(run).parameters) - set(_known(task)))
     if unknown:
         raise RunError(f"{path} has an unknown option '{unknown[0]}'", fix="Remove it")
     if data is None and source == "dataframe":
@@ -227,11 +229,20 @@ def _of_task(kind: TaskKind, call: Callable[..., Any], given: dict[str, Any]) ->
         own = {_RENAMED.get(name, name): value for name, value in changed.items()}
         own = {name: value for name, value in own.items() if name in default.names()}
         check_known(own, kind.names())
-    check_known(given["options"], kind.names())
-    own |= given["options"]
+    own |= {name: value for name, value in given["options"].items() if name in kind.names()}
     several = {f.name for group in (kind.data, kind.options) for f in fields(group) if isinstance(f.default, tuple)}
     own = {name: names(value) if name in several else value for name, value in own.items()}
     return _pick(kind.data, own), _pick(kind.options, own)
+
+
+def _of_no_task(kind: TaskKind, options: dict[str, Any]) -> dict[str, Any]:
+    """Those of ``options`` that are the network's or the training's. Raises ConfigError for one of nobody."""
+    check_known(options, _known(kind))
+    return {name: value for name, value in options.items() if name not in kind.names()}
+
+
+def _known(kind: TaskKind) -> list[str]:
+    return [field.name for group in kind.groups() for field in fields(group)]
 
 
 def _settings(kind: TaskKind, given: dict[str, Any]) -> FitSettings:
@@ -239,8 +250,9 @@ def _settings(kind: TaskKind, given: dict[str, Any]) -> FitSettings:
 
 
 def _fit_arguments(train_part: dict[str, Any], run: Callable[..., Any]) -> dict[str, Any]:
-    known = inspect.signature(run).parameters
-    return {name: value for name, value in train_part.items() if name in known}
+    """Of how a run was trained, what ``run`` may be told: a comparison chooses rates and seeds itself."""
+    chosen = () if "lr" in inspect.signature(run).parameters else ("lr", "seed")
+    return {name: value for name, value in train_part.items() if name not in chosen}
 
 
 def _fresh(folder: Path) -> Path:

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from unroll.cli import options as o
-from unroll.cli.help import RUN
 from unroll.cli.output import ProgressLine, print_json, say_lines
 from unroll.errors import ConfigError
+from unroll.options import RUN
 
 CASES, HOW = "Cases", "Measurement"
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from unroll.cli import options as o
-from unroll.cli.help import NETWORK, TRAINING
 from unroll.cli.output import ProgressLine, print_result
+from unroll.options import NETWORK, TRAINING
 
 Cells = Annotated[
     list[str] | None,

@@ -6,7 +6,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-DATA, NETWORK, TRAINING, RUN = "Data", "Networks", "Training", "Run"
+from unroll.options import RUN
 
 
 class _Listing:

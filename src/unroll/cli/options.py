@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from unroll.cli.help import DATA, NETWORK, RUN, TRAINING
 from unroll.cli.task_options import typed_options
+from unroll.options import DATA, NETWORK, RUN, TRAINING
 
 
 def option(name: str, help: str, metavar: str | None = None, *, default: str | bool = True, under: str = DATA) -> Any:

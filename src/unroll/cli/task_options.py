@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -16,7 +16,8 @@ from unroll.errors import UnrollError
 _KIND, _OWN, _TYPED = "unroll.kind", "unroll.own", "unroll.typed"
 AS_TRAINED = "as the run's own data"
 DEFAULT = "forecast"
-"""The task whose options every command is declared with; no other needs a line of code here."""
+"""The task most of whose options every command declares; no other needs a line of code here."""
+_RENAMED = {"feature": "features", "target": "targets", "cells": "cell"}
 
 
 class TaskCommand(Command):
@@ -39,9 +40,10 @@ class TaskCommand(Command):
         kind = ctx.meta.get(_KIND)
         if kind is None:
             return declared
+        kept = [param for param in declared if kind.name == DEFAULT or _of_no_task(param.name)]
         if _OWN not in ctx.meta:
-            ctx.meta[_OWN] = _made(kind, self._trains())
-        return [param for param in declared if _of_no_task(param.name)] + ctx.meta[_OWN]
+            ctx.meta[_OWN] = _made(kind, self._trains(), {_RENAMED.get(param.name, param.name) for param in kept})
+        return kept + ctx.meta[_OWN]
 
     def _trains(self) -> bool:
         """Whether it makes a run, of the task it is told, or reads one, of the task that is in it."""
@@ -54,9 +56,9 @@ def typed_options(context: typer.Context) -> dict[str, Any]:
 
 
 def _kind(args: Sequence[str], *, trains: bool) -> Any:
-    """The registered task that ``args`` ask for; None for the default, whose options are declared."""
-    name = next(_named(args) if trains else _held(args), DEFAULT)
-    if name == DEFAULT:
+    """The registered task that ``args`` ask for; None where they name no run yet."""
+    name = next(_named(args), DEFAULT) if trains else next(_held(args), None)
+    if name is None:
         return None
     from unroll.tasks import task_kind
 
@@ -92,17 +94,16 @@ def _of_no_task(name: str) -> bool:
     """Whether a declared option is one of the command itself, not of the task it is declared with."""
     from unroll.tasks import TASKS
 
-    return {"feature": "features", "target": "targets"}.get(name, name) not in TASKS[DEFAULT].names()
+    return _RENAMED.get(name, name) not in TASKS[DEFAULT].names()
 
 
-def _made(kind: Any, trains: bool) -> list[Any]:
-    """Click's options for the fields of the task's dataclasses; of a run that is read, those that may differ."""
-    names = kind.names() if trains else kind.reading
+def _made(kind: Any, trains: bool, declared: Set[str]) -> list[Any]:
+    """Click's options for the fields of the option dataclasses; of a run that is read, those that may differ."""
     parameters, annotations = [], {}
-    for group in (kind.data, kind.options):
+    for group in kind.groups() if trains else (kind.data, kind.options):
         hints = get_type_hints(group)
         for field in fields(group):
-            if field.name not in names or "help" not in field.metadata:
+            if "help" not in field.metadata or field.name in declared or not (trains or field.name in kind.reading):
                 continue
             annotation, default = _option(field, hints[field.name], None if trains else AS_TRAINED)
             annotations[field.name] = annotation

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from unroll.cli import options as o
-from unroll.cli.help import NETWORK, TRAINING
 from unroll.cli.output import ProgressLine, print_result
+from unroll.options import NETWORK, TRAINING
 
 CellOption = Annotated[str, o.option("--cell", "The cell: a name, or package.module:Class.", "NAME", under=NETWORK)]
 Rate = Annotated[float, o.option("--lr", "Learning rate.", "RATE", under=TRAINING)]

@@ -34,11 +34,12 @@ class CompareOptions:
     seeds: int = 3
     budget: float | None = None
     workers: int | None = None
+    init: str | None = None
 
     def check(self) -> None:
         """Raises ConfigError naming the option that is wrong."""
         for name in self.cells:
-            NetworkOptions(name, self.hidden, self.layers, self.dropout).check()
+            self.network(name).check()
         if not self.cells or len(set(self.cells)) < len(self.cells):
             raise ConfigError(f"--cell {', '.join(self.cells) or 'none'}", expected="one or more different cells")
         if self.match not in ("hidden", "params"):
@@ -51,6 +52,10 @@ class CompareOptions:
             raise ConfigError(f"--budget {self.budget:g} s", expected="a time above 0, as 90s, 2m or 1h")
         if self.workers is not None and self.workers < 1:
             raise ConfigError(f"--workers {self.workers}", expected="1 or more")
+
+    def network(self, cell: str) -> NetworkOptions:
+        """The network of ``cell``."""
+        return NetworkOptions(cell, self.hidden, self.layers, self.dropout, self.init)
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Trial:
 
 def candidates(task: Task, options: CompareOptions) -> list[NetworkOptions]:
     """The networks to compare, one per cell."""
-    same = [NetworkOptions(cell, options.hidden, options.layers, options.dropout) for cell in options.cells]
+    same = [options.network(cell) for cell in options.cells]
     if options.match == "hidden":
         return same
     goal = max(task.parameters(network) for network in same)

@@ -6,17 +6,12 @@ from unroll.tasks.classify import ClassifyTask
 from unroll.tasks.classify_options import ClassifyData, ClassifyOptions
 from unroll.tasks.contract import Baseline, Errors, Probe, Task, TaskKind, options_dict, options_from
 from unroll.tasks.estimator import Estimator
-from unroll.tasks.forecast import (
-    DataOptions,
-    ForecastOptions,
-    ForecastProblem,
-    ForecastTask,
-    build_network,
-    prepare_series,
-)
+from unroll.tasks.forecast import ForecastTask, build_network, prepare_series
+from unroll.tasks.forecast_options import DataOptions, ForecastOptions
+from unroll.tasks.forecast_problem import ForecastProblem
 from unroll.tasks.forecaster import Forecaster
 from unroll.tasks.network import NetworkOptions, build_encoder, in_double
-from unroll.tasks.options import check_known, duration, located, names, option, source_name, stem
+from unroll.tasks.options import check_known, duration, located, names, source_name, stem
 from unroll.tasks.registry import DEFAULT, TASKS, load_run, prepare, task_kind
 from unroll.tasks.scores import METRICS, WindowErrors, score_arrays, scores_of
 from unroll.tasks.tag import TagTask
@@ -59,7 +54,6 @@ __all__ = [
     "load_run",
     "located",
     "names",
-    "option",
     "options_dict",
     "options_from",
     "prepare",

@@ -14,12 +14,10 @@ from unroll.models import SequenceClassifier
 from unroll.tasks.class_errors import class_errors
 from unroll.tasks.classify import KIND, ClassifyTask, build_classifier, network_probabilities, prepare
 from unroll.tasks.classify_inputs import NumberInput, TextInput, input_from
-from unroll.tasks.classify_options import ClassifyData, ClassifyOptions
+from unroll.tasks.classify_options import ClassifyData
 from unroll.tasks.classify_reading import read_examples
 from unroll.tasks.estimator import Estimator
-from unroll.tasks.network import NetworkOptions
 from unroll.tasks.options import check_known, names
-from unroll.train import FitSettings
 
 
 class Classifier(Estimator):
@@ -45,28 +43,6 @@ class Classifier(Estimator):
     kind = KIND
     network: SequenceClassifier | None
     task: ClassifyTask | None
-
-    def __init__(
-        self,
-        cell: str = "gru",
-        hidden: int = 64,
-        layers: int = 1,
-        dropout: float = 0.0,
-        *,
-        lr: float = FitSettings.lr,
-        epochs: int = FitSettings.epochs,
-        patience: int = FitSettings.patience,
-        batch_size: int = FitSettings.batch_size,
-        seed: int = 0,
-        **options: Any,
-    ) -> None:
-        check_known(options, list(ClassifyOptions.__dataclass_fields__))
-        settings = FitSettings(
-            lr=lr, epochs=epochs, patience=patience, batch_size=batch_size, seed=seed, **KIND.training
-        )
-        learned = ClassifyOptions(**options)
-        learned.check()
-        self._begin(NetworkOptions(cell, hidden, layers, dropout), learned, settings, ClassifyData())
 
     def fit(
         self,

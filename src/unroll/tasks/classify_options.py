@@ -9,12 +9,11 @@ from unroll.data.split import Split, parse_split
 from unroll.data.tokens import check_unit
 from unroll.errors import ConfigError, did_you_mean
 from unroll.models import POOLINGS
+from unroll.options import NETWORK, TRAINING, option
 from unroll.tasks.class_errors import METRICS
-from unroll.tasks.options import option
 
 WEIGHTS = ("none", "balanced")
 SCALES = ("standard", "none")
-_NETWORK, _TRAINING = "Networks", "Training"
 
 
 @dataclass(frozen=True)
@@ -67,23 +66,23 @@ class ClassifyOptions:
         metavar="SEED",
         shown="as they come",
     )
-    embedding: int = option("Width of a token's vector.", 64, metavar="N", under=_NETWORK)
+    embedding: int = option("Width of a token's vector.", 64, metavar="N", under=NETWORK)
     pooling: str = option(
-        "From steps to one vector: " + ", ".join(POOLINGS) + ".", "last", metavar="NAME", under=_NETWORK
+        "From steps to one vector: " + ", ".join(POOLINGS) + ".", "last", metavar="NAME", under=NETWORK
     )
-    bidirectional: bool = option("Read both ways.", False, under=_NETWORK)
+    bidirectional: bool = option("Read both ways.", False, under=NETWORK)
     split: str = option("Train, valid, test: fractions or counts.", "0.8,0.1,0.1", metavar="A,B,C")
     split_seed: int = option("Of the random split.", 0, metavar="N")
     class_weight: str = option(
         "Weights of the classes in the loss: none, or balanced: rare ones count more.",
         "none",
         metavar="none|balanced",
-        under=_TRAINING,
+        under=TRAINING,
     )
     batch_tokens: int = option(
-        "At most this many steps per training step, padding included.", 16_384, metavar="N", under=_TRAINING
+        "At most this many steps per training step, padding included.", 16_384, metavar="N", under=TRAINING
     )
-    metric: str = option("What decides: " + ", ".join(METRICS) + ".", "accuracy", metavar="NAME", under=_TRAINING)
+    metric: str = option("What decides: " + ", ".join(METRICS) + ".", "accuracy", metavar="NAME", under=TRAINING)
 
     def check(self) -> None:
         """Raises ConfigError naming the option that is wrong."""

@@ -182,6 +182,10 @@ class TaskKind:
     reading: Sequence[str] = ()
     training: Mapping[str, Any] = field(default_factory=dict)
 
+    def groups(self) -> tuple[type[Any], ...]:
+        """Every class of options that a run of this task has."""
+        return self.data, self.options, NetworkOptions, FitSettings
+
     def names(self) -> list[str]:
         """The options that are this task's own."""
         return [*(f.name for f in fields(self.data)), *(f.name for f in fields(self.options))]

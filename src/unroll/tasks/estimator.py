@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -13,7 +13,7 @@ from torch import nn
 from unroll.errors import ConfigError, RunError
 from unroll.tasks.contract import Task, TaskKind, options_dict, options_from
 from unroll.tasks.network import NetworkOptions
-from unroll.tasks.options import source_name
+from unroll.tasks.options import check_known, names, source_name
 from unroll.train import FitResult, FitSettings, RunFolder, fit, load_weights, save_weights
 
 _E = TypeVar("_E", bound="Estimator")
@@ -32,6 +32,44 @@ class Estimator(ABC):
     task: Any
     record: dict[str, Any]
     result: FitResult | None
+
+    def __init__(
+        self,
+        cell: str = NetworkOptions.cell,
+        hidden: int = NetworkOptions.hidden,
+        layers: int = NetworkOptions.layers,
+        dropout: float = NetworkOptions.dropout,
+        *,
+        lr: float = FitSettings.lr,
+        epochs: int = FitSettings.epochs,
+        patience: int = FitSettings.patience,
+        batch_size: int = FitSettings.batch_size,
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
+        """``options`` are further ones of the task, the network and the training; see the class.
+
+        Raises:
+            ConfigError: an option is wrong or unknown.
+        """
+        learned, of_network, of_training = (
+            [f.name for f in fields(kind)] for kind in (self.kind.options, NetworkOptions, FitSettings)
+        )
+        check_known(options, [*learned, *of_network, *of_training])
+        given = _as_declared(self.kind.options, options)
+        network = NetworkOptions(cell, hidden, layers, dropout, **{k: v for k, v in options.items() if k in of_network})
+        training = {k: v for k, v in options.items() if k in of_training}
+        settings = FitSettings(
+            lr=lr,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            seed=seed,
+            **(dict(self.kind.training) | training),
+        )
+        own = self.kind.options(**{k: v for k, v in given.items() if k in learned})
+        own.check()
+        self._begin(network, own, settings, self.kind.data())
 
     def _begin(self, network: NetworkOptions, options: Any, settings: FitSettings, data: Any) -> None:
         """Untrained, with these options."""
@@ -148,6 +186,12 @@ class Estimator(ABC):
         return self.network.eval()
 
 
+def _as_declared(kind: type[Any], options: dict[str, Any]) -> dict[str, Any]:
+    """``options`` with one name in place of a tuple of them made a tuple."""
+    several = {f.name for f in fields(kind) if isinstance(f.default, tuple)}
+    return {k: names(v) if k in several else v for k, v in options.items()}
+
+
 def _of_training(run: RunFolder, config: dict[str, Any]) -> tuple[RunFolder, NetworkOptions]:
     return run, NetworkOptions(**config["network"])
 
@@ -159,5 +203,7 @@ def _of_comparison(run: RunFolder, config: dict[str, Any]) -> tuple[RunFolder, N
     metric, higher = result["task"]["metric"], result["task"].get("better") == "higher"
     best = (max if higher else min)(by_name, key=lambda name: by_name[name]["scores"][metric]["mean"])
     chosen = by_name[result["answer"]["recommended"] if result["answer"]["recommended"] in by_name else best]
-    network = NetworkOptions(chosen["cell"], chosen["hidden"], chosen["layers"], config["compare"]["dropout"])
+    network = NetworkOptions(
+        chosen["cell"], chosen["hidden"], chosen["layers"], config["compare"]["dropout"], config["compare"].get("init")
+    )
     return RunFolder(run.path / "trials" / chosen["trial"]), network

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from unroll.data import (
     Frequency,
@@ -23,74 +23,21 @@ from unroll.data import (
     to_series,
 )
 from unroll.data import prepare as data_prepare
-from unroll.errors import ConfigError, did_you_mean
 from unroll.models import DirectForecast
 from unroll.tasks import forecast_result as result
 from unroll.tasks.baselines import Baseline, LastValue, RidgeAR, SeasonalNaive
 from unroll.tasks.contract import Probe, Task, TaskKind
+from unroll.tasks.forecast_options import DataOptions, ForecastOptions
+from unroll.tasks.forecast_problem import ForecastProblem
 from unroll.tasks.network import NetworkOptions, build_encoder
 from unroll.tasks.options import located
-from unroll.tasks.scores import METRICS, SQUARED, WindowErrors, seasonal_scale, window_errors
+from unroll.tasks.scores import METRICS, WindowErrors, seasonal_scale, window_errors
 
 if TYPE_CHECKING:
     from unroll.tasks.estimator import Estimator
 
-VALIDATION_WINDOWS = 4_000
-"""Early stopping looks at no more than this many validation windows, evenly spaced."""
-LOSSES = ("mse", "mae")
 CHUNK = 512
 """Windows per forward pass when nothing is learned."""
-
-
-@dataclass(frozen=True)
-class DataOptions:
-    """How the data is read; each is the command-line option of the same name."""
-
-    targets: tuple[str, ...] = ()
-    features: tuple[str, ...] = ()
-    time: str | None = None
-    group: str | None = None
-    delimiter: str | None = None
-    layout: str = "long"
-    na: tuple[str, ...] = ()
-    missing: str = "error"
-    sort: bool = False
-    drop_bad_rows: bool = False
-    skip_bad_series: bool = False
-
-
-@dataclass(frozen=True)
-class ForecastOptions:
-    """What is forecast: ``horizon`` steps ahead from ``input`` steps; None is chosen from the training data.
-
-    ``metric`` decides what is recommended. The networks learn the ``loss`` that goes with it if none is given:
-    squared errors for RMSE and scaled MSE, absolute ones for the others.
-    """
-
-    task: ClassVar[str] = "forecast"
-    horizon: int | None = None
-    input: int | None = None
-    season: int | None = None
-    split: str = "0.7,0.15,0.15"
-    metric: str = "MASE"
-    loss: str | None = None
-
-    def check(self) -> None:
-        """Raises ConfigError for an unknown metric or loss, or a season below 1."""
-        if self.metric not in METRICS:
-            raise ConfigError(
-                f"unknown metric '{self.metric}'.{did_you_mean(self.metric, METRICS)}",
-                expected=f"one of {', '.join(METRICS)}",
-            )
-        if self.loss not in (None, *LOSSES):
-            raise ConfigError(f"unknown loss '{self.loss}'", expected="mse or mae", fix="Give --loss mae")
-        if self.season is not None and self.season < 1:
-            raise ConfigError(f"--season {self.season}", expected="a whole number above 0, or none to detect it")
-
-    @property
-    def learned_loss(self) -> str:
-        """The loss that is learned."""
-        return self.loss or ("mse" if self.metric in SQUARED else "mae")
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,38 +176,6 @@ class ForecastTask(Task):
         mean = np.stack([fit.mean[:width] for fit in fits])
         deviation = np.stack([fit.deviation[:width] for fit in fits])
         return mean[series], deviation[series]
-
-
-class ForecastProblem:
-    """What the training loop sees of a ``ForecastTask``."""
-
-    def __init__(self, task: ForecastTask) -> None:
-        self.task = task
-        count = task.windows.count("valid")
-        step = max(1, -(-count // VALIDATION_WINDOWS))
-        self._validation = np.arange(0, count, step)
-
-    @property
-    def train_count(self) -> int:
-        return self.task.windows.count("train")
-
-    def loss(self, network: nn.Module, indices: Tensor) -> Tensor:
-        total, count = self._error(network, "train", indices.numpy())
-        return total / count
-
-    def validation_loss(self, network: nn.Module) -> float:
-        total, count = 0.0, 0.0
-        for begin in range(0, len(self._validation), CHUNK):
-            part_total, part_count = self._error(network, "valid", self._validation[begin : begin + CHUNK])
-            total, count = total + float(part_total), count + float(part_count)
-        return total / count
-
-    def _error(self, network: nn.Module, part: str, indices: np.ndarray) -> tuple[Tensor, Tensor]:
-        batch = self.task.windows.batch(part, indices)
-        device = next(network.parameters()).device
-        x, y, mask, last = (t.to(device) for t in batch)
-        e = (network(x, last) - y) * mask
-        return (e.square() if self.task.loss == "mse" else e.abs()).sum(), mask.sum().clamp(min=1)
 
 
 def prepare(source: Any, data: DataOptions, forecast: ForecastOptions) -> ForecastTask:

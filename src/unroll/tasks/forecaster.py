@@ -28,15 +28,12 @@ from unroll.tasks.estimator import Estimator
 from unroll.tasks.forecast import (
     KIND,
     DataOptions,
-    ForecastOptions,
     ForecastTask,
     build_network,
     prepare,
     read_series,
 )
-from unroll.tasks.network import NetworkOptions
 from unroll.tasks.options import check_known, names
-from unroll.train import FitSettings
 
 
 class Forecaster(Estimator):
@@ -49,6 +46,7 @@ class Forecaster(Estimator):
         split: three fractions, three row counts, or ``"rest,48,48"``.
         loss: ``"mae"`` or ``"mse"``, on standardised values.
         lr, epochs, patience, batch_size, seed: training.
+        options: the others of ``unroll train --help``.
 
     Example::
 
@@ -61,31 +59,6 @@ class Forecaster(Estimator):
     kind = KIND
     network: DirectForecast | None
     task: ForecastTask | None
-
-    def __init__(
-        self,
-        cell: str = "gru",
-        hidden: int = 64,
-        layers: int = 1,
-        dropout: float = 0.0,
-        *,
-        horizon: int | None = None,
-        input: int | None = None,
-        season: int | None = None,
-        split: str = "0.7,0.15,0.15",
-        loss: str | None = None,
-        lr: float = FitSettings.lr,
-        epochs: int = FitSettings.epochs,
-        patience: int = FitSettings.patience,
-        batch_size: int = FitSettings.batch_size,
-        seed: int = 0,
-    ) -> None:
-        self._begin(
-            NetworkOptions(cell, hidden, layers, dropout),
-            ForecastOptions(horizon, input, season, split, loss=loss),
-            FitSettings(lr=lr, epochs=epochs, patience=patience, batch_size=batch_size, seed=seed),
-            DataOptions(),
-        )
 
     def fit(
         self,

@@ -9,26 +9,35 @@ from typing import TypeVar
 from torch import nn
 
 from unroll.errors import ConfigError
-from unroll.nn import Recurrent, cell_entry
+from unroll.nn import Recurrent, cell_entry, initialise_
+from unroll.options import NETWORK, option
 
 _M = TypeVar("_M", bound=nn.Module)
+_NUMBER = {"chrono": "longest", "keras": "forget_bias", "orthogonal": "gain", "identity": "scale"}
+"""What the number after a recipe's name is."""
 
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """One network: ``cell`` by its registered name."""
+    """One network: ``cell`` by its registered name, ``init`` the recipe its recurrent layers start from."""
 
     cell: str = "gru"
     hidden: int = 64
     layers: int = 1
     dropout: float = 0.0
+    init: str | None = option(
+        "How recurrent weights start: keras, orthogonal, identity, uniform_gate, or chrono:N for memory of N steps.",
+        metavar="NAME",
+        shown="as torch's",
+        under=NETWORK,
+    )
 
     def check(self) -> None:
         """Raises ConfigError for an unknown cell or an impossible size."""
         cell_entry(self.cell)
-        for option, value in (("hidden", self.hidden), ("layers", self.layers)):
+        for name, value in (("hidden", self.hidden), ("layers", self.layers)):
             if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"--{option} {value}", expected="a whole number above 0")
+                raise ConfigError(f"--{name} {value}", expected="a whole number above 0")
         if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise ConfigError(f"--dropout {self.dropout}", expected="a share from 0 to below 1")
 
@@ -52,7 +61,22 @@ def build_encoder(options: NetworkOptions, input_size: int, *, bidirectional: bo
             f"cannot build the cell '{options.cell}': {error}",
             expected="a class called as Class(input_size, hidden_size)",
         ) from error
-    return Recurrent(cell, options.layers, dropout=options.dropout, batch_first=True, bidirectional=bidirectional)
+    made = Recurrent(cell, options.layers, dropout=options.dropout, batch_first=True, bidirectional=bidirectional)
+    return made if options.init is None else _initialised(made, options.init)
+
+
+def _initialised(layer: Recurrent, told: str) -> Recurrent:
+    """``layer`` from a recipe as it is typed: "keras", "keras:2", "chrono:784"."""
+    name, _, number = told.partition(":")
+    try:
+        value = {_NUMBER[name]: float(number)} if number else {}
+    except (KeyError, ValueError):
+        raise ConfigError(
+            f"--init {told}", expected="a recipe, or one with a number: keras, keras:1, orthogonal, chrono:100"
+        ) from None
+    if name == "chrono" and not number:
+        raise ConfigError("--init chrono", expected="the steps to remember", fix="Give --init chrono:100")
+    return initialise_(layer, name, **value)
 
 
 def in_double(network: _M) -> _M:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,6 @@ from unroll.data.registry import resolve
 from unroll.errors import ConfigError, did_you_mean
 
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-
-
-def option(help: str, default: Any = None, *, metavar: str = "", shown: str = "", under: str = "Data") -> Any:
-    """A field of an options dataclass that is also an option of the command line.
-
-    ``shown`` is how the help names the default where that is None or empty; ``under`` the section it stands in.
-    """
-    return field(default=default, metadata={"help": help, "metavar": metavar, "shown": shown, "under": under})
 
 
 def names(given: str | Sequence[str] | None) -> tuple[str, ...]:

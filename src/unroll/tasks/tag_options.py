@@ -8,12 +8,11 @@ from typing import ClassVar
 from unroll.data.sentences import FIELDS
 from unroll.data.split import Split, parse_split
 from unroll.errors import ConfigError, did_you_mean
-from unroll.tasks.options import option
+from unroll.options import NETWORK, TRAINING, option
 from unroll.tasks.tag_errors import METRICS
 
 DECODERS = ("softmax", "crf", "morphemes")
 LETTERS = ("character", "jamo")
-_NETWORK, _TRAINING = "Networks", "Training"
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class TagOptions:
         "How tags are chosen: softmax (each by itself), crf (the best sequence), or morphemes (several to a word).",
         metavar="NAME",
         shown="morphemes where tags are joined by --joint, else softmax",
-        under=_NETWORK,
+        under=NETWORK,
     )
     joint: str = option("What joins the tags of the morphemes of a word.", "+", metavar="TEXT")
     letters: str | None = option(
@@ -48,15 +47,15 @@ class TagOptions:
     )
     keep_case: bool = option("Tell words apart by case (their letters always are).", False)
     min_count: int = option("Rarer words have no vector of their own.", 2, metavar="N")
-    embedding: int = option("Width of a word's vector.", 64, metavar="N", under=_NETWORK)
-    letter_size: int = option("Width of what reads a word's letters, each way.", 32, metavar="N", under=_NETWORK)
-    one_way: bool = option("Read sentences from left to right alone.", False, under=_NETWORK)
+    embedding: int = option("Width of a word's vector.", 64, metavar="N", under=NETWORK)
+    letter_size: int = option("Width of what reads a word's letters, each way.", 32, metavar="N", under=NETWORK)
+    one_way: bool = option("Read sentences from left to right alone.", False, under=NETWORK)
     split: str = option("Train, valid, test: fractions or counts.", "0.8,0.1,0.1", metavar="A,B,C")
     split_seed: int = option("Of the random split.", 0, metavar="N")
     batch_tokens: int = option(
-        "At most this many words per training step, padding included.", 4_096, metavar="N", under=_TRAINING
+        "At most this many words per training step, padding included.", 4_096, metavar="N", under=TRAINING
     )
-    metric: str = option("What decides: " + ", ".join(METRICS) + ".", "accuracy", metavar="NAME", under=_TRAINING)
+    metric: str = option("What decides: " + ", ".join(METRICS) + ".", "accuracy", metavar="NAME", under=TRAINING)
 
     def check(self) -> None:
         """Raises ConfigError naming the option that is wrong."""

@@ -13,14 +13,12 @@ from unroll.data.sentences import Sentences
 from unroll.errors import DataError
 from unroll.models.tag import MorphemeTagger, SequenceTagger
 from unroll.tasks.estimator import Estimator
-from unroll.tasks.network import NetworkOptions
 from unroll.tasks.options import check_known
 from unroll.tasks.tag import KIND, TagTask, build_tagger, network_tags, prepare, without_spans
 from unroll.tasks.tag_errors import tag_errors
 from unroll.tasks.tag_inputs import inputs_from
-from unroll.tasks.tag_options import TagData, TagOptions
+from unroll.tasks.tag_options import TagData
 from unroll.tasks.tag_reading import all_tagged, read_source
-from unroll.train import FitSettings
 
 
 class Tagger(Estimator):
@@ -44,28 +42,6 @@ class Tagger(Estimator):
     kind = KIND
     network: SequenceTagger | MorphemeTagger | None
     task: TagTask | None
-
-    def __init__(
-        self,
-        cell: str = "lstm",
-        hidden: int = 64,
-        layers: int = 1,
-        dropout: float = 0.0,
-        *,
-        lr: float = FitSettings.lr,
-        epochs: int = FitSettings.epochs,
-        patience: int = FitSettings.patience,
-        batch_size: int = FitSettings.batch_size,
-        seed: int = 0,
-        **options: Any,
-    ) -> None:
-        check_known(options, list(TagOptions.__dataclass_fields__))
-        settings = FitSettings(
-            lr=lr, epochs=epochs, patience=patience, batch_size=batch_size, seed=seed, **KIND.training
-        )
-        learned = TagOptions(**options)
-        learned.check()
-        self._begin(NetworkOptions(cell, hidden, layers, dropout), learned, settings, TagData())
 
     def fit(self, data: Any, *, out: str | Path | None = None, overwrite: bool = False, **reading: Any) -> Tagger:
         """Train on ``data``, the path of a file; ``reading`` are ``field``, ``word_column``, ``tag_column``, ``valid``
