@@ -11,14 +11,13 @@ import numpy as np
 
 from unroll.data.sentences import Sentences
 from unroll.errors import DataError
-from unroll.models.tag import MorphemeTagger, SequenceTagger
 from unroll.tasks.estimator import Estimator
 from unroll.tasks.options import check_known
-from unroll.tasks.tag import KIND, TagTask, build_tagger, network_tags, prepare, without_spans
+from unroll.tasks.tag import KIND, AnyTagger, TagTask, build_tagger, network_tags, prepare
 from unroll.tasks.tag_errors import tag_errors
 from unroll.tasks.tag_inputs import inputs_from
 from unroll.tasks.tag_options import TagData
-from unroll.tasks.tag_reading import all_tagged, read_source
+from unroll.tasks.tag_reading import all_tagged, read_source, rewritten
 
 
 class Tagger(Estimator):
@@ -40,7 +39,7 @@ class Tagger(Estimator):
     """
 
     kind = KIND
-    network: SequenceTagger | MorphemeTagger | None
+    network: AnyTagger | None
     task: TagTask | None
 
     def fit(self, data: Any, *, out: str | Path | None = None, overwrite: bool = False, **reading: Any) -> Tagger:
@@ -93,11 +92,11 @@ class Tagger(Estimator):
         sentences, indices = self._asked(data, reading, tagged=True)
         said = network_tags(network, input.encode(sentences.words), tags, indices, self.task_options.batch_tokens)
         truth = [[str(tag) for tag in sentences.tags[k]] for k in indices]
-        errors = tag_errors(truth, said, [input.new(sentences.words[k]) for k in indices])
-        scores = (errors if self.record["spans"] else without_spans(errors)).scores()
+        new = [input.new(sentences.words[k]) for k in indices]
+        scores = tag_errors(truth, said, new, self.record["marks"]).scores()
         return {"sentences": len(indices), "network": scores, "baselines": {}, "notes": []}
 
-    def _rebuilt(self) -> SequenceTagger | MorphemeTagger:
+    def _rebuilt(self) -> AnyTagger:
         input, tags = inputs_from(self.record)
         return build_tagger(self.network_options, self.task_options, input, tags, self.record["decoder"])
 
@@ -109,7 +108,9 @@ class Tagger(Estimator):
         if isinstance(data, (list, tuple)):
             return _given(data), np.arange(len(data))
         sentences = read_source(data, options)
-        return (all_tagged(sentences) if tagged else sentences), np.arange(len(sentences))
+        if tagged:
+            sentences = rewritten(all_tagged(sentences), inputs_from(self.record)[1])
+        return sentences, np.arange(len(sentences))
 
     def _own_test(self, options: TagData) -> tuple[Sentences, np.ndarray]:
         task = self.task
