@@ -108,7 +108,7 @@ class Tagger(Estimator):
             return self._own_test(options)
         if isinstance(data, (list, tuple)):
             return _given(data), np.arange(len(data))
-        sentences = read_source(data, options)
+        sentences = read_source(data, options, "test")
         return (all_tagged(sentences) if tagged else sentences), np.arange(len(sentences))
 
     def _own_test(self, options: TagData) -> tuple[Sentences, np.ndarray]:
