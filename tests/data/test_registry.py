@@ -1,19 +1,13 @@
 """Data sets by name: where they lie, how they come, and what is said when they do not."""
 
 import dataclasses
-import functools
-import hashlib
-import http.server
 import json
 import os
-import shutil
-import threading
 from pathlib import Path
 
 import pytest
-import yaml
 
-from unroll.data import copies, known
+from unroll.data import copies
 from unroll.data.download import sha256_of
 from unroll.data.known import dataset, datasets
 from unroll.data.registry import fetch, locate, resolve, use
@@ -29,47 +23,8 @@ REAL = Path(os.environ.get("UNROLL_DATA") or REPOSITORY.parent / "shared" / "dat
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    for name in ("UNROLL_DATA", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("UNROLL_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def origin(tmp_path, monkeypatch):
-    """A server with the files of a set 'pair' and a set 'single', which are the only ones known beside co2."""
-    folder = tmp_path / "origin"
-    folder.mkdir()
-    quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *args: None})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-
-    def made(name, *files):
-        entries = []
-        for file in files:
-            content = f"content of {file}\n".encode()
-            (folder / file).write_bytes(content)
-            entries.append({"name": file, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
-        base = f"http://127.0.0.1:{server.server_port}"
-        write_set(name, base=base, files=entries)
-
-    (tmp_path / "sets").mkdir()
-    shutil.copy(known.SETS / "co2.yaml", tmp_path / "sets")
-    monkeypatch.setattr(known, "SETS", tmp_path / "sets")
-    made("pair", "train.csv", "test.csv")
-    made("single", "one.csv")
-    yield folder
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def write_set(name, **content):
-    """One more data set."""
-    facts = {"title": name, "task": "forecast", "licence": "none", "source": "here"}
-    (known.SETS / f"{name}.yaml").write_text(yaml.safe_dump(facts | content))
+def alone(cache):
+    """No copy of the machine's user is seen, and none of ours by them."""
 
 
 def copy(origin, folder, *names):
