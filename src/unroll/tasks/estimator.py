@@ -32,6 +32,7 @@ class Estimator(ABC):
     task: Any
     record: dict[str, Any]
     result: FitResult | None
+    folder: Path | None
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class Estimator(ABC):
         self.network_options, self.task_options = network, options
         self.settings, self.data_options = settings, data
         self.source, self.record = "", {}
-        self.network = self.task = self.result = None
+        self.network = self.task = self.result = self.folder = None
 
     @classmethod
     def from_options(cls: type[_E], network: NetworkOptions, options: Any, settings: FitSettings, data: Any) -> _E:
@@ -175,6 +176,7 @@ class Estimator(ABC):
                 fix="Restore the file, or make the run anew with --overwrite",
             ) from error
         made.source, made.record = config["source"], run.read_json("data.json")
+        made.folder = run.path
         made.network = made._rebuilt()
         if not weights.weights_file.exists():
             raise weights.unfinished(weights.weights_file.name)

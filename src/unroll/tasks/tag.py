@@ -107,7 +107,7 @@ class TagTask(RaggedTask):
     def said(self, predictor: Any, indices: np.ndarray) -> list[list[str]]:
         """The tags a network or baseline gives to each sentence."""
         if not isinstance(predictor, nn.Module):
-            return list(predictor.tags(self, indices))
+            return list(predictor.tags([self.sentences.words[k] for k in indices]))
         return network_tags(predictor, self.encoded, self.tags, indices, self.options.batch_tokens)
 
     def errors(self, predictor: Any, part: str = "test") -> TagErrors:

@@ -25,6 +25,8 @@ _WRITTEN = (
     "checkpoints",
     "trials",
     "metrics.jsonl",
+    "baselines.json",
+    "baselines.safetensors",
     "data.json",
     "config.yaml",
 )
