@@ -15,6 +15,11 @@ _METRICS = {
     "RMSE": "Root of the mean squared error, in the unit of the target. Large misses count more.",
     "sMAPE": "Symmetric mean absolute percentage error: twice the absolute error over the sum of the absolute truth "
     "and the absolute forecast, in per cent from 0 to 200.",
+    "coverage": "The share of what happened that lay inside the interval around the forecast; best is the share the "
+    "interval was made for.",
+    "interval width": "Mean distance between the bounds of the interval, in the unit of the target.",
+    "MSIS": "Mean scaled interval score: the width of the interval, and for what lies outside of it the distance to it "
+    "times 2 over the share allowed outside; all divided as MASE is. Lower is better.",
 }
 
 

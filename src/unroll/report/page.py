@@ -103,7 +103,24 @@ def _scores(result: Result) -> str:
         return section("scores", "Scores beside baselines", _why("Nothing was scored."))
     if all(e.low is None for e in facts.candidates(result)):
         why.append(_why("No interval could be computed: too few seeds or test windows."))
-    return section("scores", "Scores beside baselines", figure(drawn), *why)
+    return section("scores", "Scores beside baselines", figure(drawn), *why, _intervals(result))
+
+
+def _intervals(result: Result) -> str:
+    """How often the intervals around the forecasts held; nothing where there are none."""
+    held = facts.held(result)
+    if not held:
+        return ""
+    level = facts.interval_of(result)
+    rows = [
+        [e.label, *(fmt.share(v) for v in covered), *(facts.score_of(e.raw, m)[0] for m in ("interval width", "MSIS"))]
+        for e, covered in held
+    ]
+    table = grid(["", "held", "95 % from", "to", "mean width", "MSIS"], rows, 3)
+    best, covered = held[0]
+    title = f"The {fmt.share(level)} intervals of {best.named} held {fmt.share(covered[0])} of what happened"
+    note = "The share held has an interval of its own, from blocks of test windows: neighbours overlap."
+    return f"<h3>{prose(title)}</h3>\n{table}\n" + _why(note)
 
 
 def _learning(result: Result) -> str:
