@@ -28,11 +28,8 @@ def definitions(result: Result) -> list[tuple[str, str]]:
     own = facts.words_of(result).get("definitions")
     if own is not None:
         return [*((str(term), str(text)) for term, text in own), *_common(result)]
-    known = [(m, _METRICS[m]) for m in facts.metrics(result) if m in _METRICS]
-    if any(name == "MASE" for name, _ in known):
-        known = [(m, text + _season(result) if m == "MASE" else text) for m, text in known]
     return [
-        *known,
+        *of_metrics(result),
         (
             "Scaled errors",
             "MSE and MAE on values standardised with the mean and deviation of the training range.",
@@ -44,6 +41,12 @@ def definitions(result: Result) -> list[tuple[str, str]]:
         ),
         *_common(result),
     ]
+
+
+def of_metrics(result: Result) -> list[tuple[str, str]]:
+    """The metrics of forecasts that someone has a score on."""
+    known = [(m, _METRICS[m]) for m in facts.metrics(result) if m in _METRICS]
+    return [(m, text + _season(result) if m == "MASE" else text) for m, text in known]
 
 
 def _common(result: Result) -> list[tuple[str, str]]:

@@ -238,12 +238,18 @@ def read_series(source: Any, data: DataOptions, *, frequency: Frequency | None =
     )
 
 
-def prepare_series(series_set: SeriesSet, options: ForecastOptions, *, skip_bad_series: bool = False) -> ForecastTask:
-    """``prepare`` for series that are read already."""
+def prepare_series(
+    series_set: SeriesSet,
+    options: ForecastOptions,
+    *,
+    skip_bad_series: bool = False,
+    ranges: Mapping[str, Ranges] | None = None,
+) -> ForecastTask:
+    """``prepare`` for series that are read already; with ``ranges``, by series, in place of ``options.split``."""
     options.check()
     ready = data_prepare(
         series_set,
-        parse_split(options.split),
+        parse_split(options.split) if ranges is None else ranges,
         options.horizon,
         input=options.input,
         season=options.season,

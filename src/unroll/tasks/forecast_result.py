@@ -76,8 +76,8 @@ def _intervals(task: ForecastTask) -> str:
     if not intervals.possible(task):
         return ""
     return (
-        f" {100 * task.interval:g} % intervals are conformal: as wide, at each step, as the errors of the validation windows "
-        "over the series' deviation ask for. Early stopping has looked at the same windows, which makes them a little "
+        f" {100 * task.interval:g} % intervals are conformal: as wide, at each step, as the errors of the validation "
+        "windows over the series' deviation ask for. Early stopping has looked at the same windows, which makes them a little "
         "narrow; how much of the truth they hold is measured on the test windows."
     )
 

@@ -27,6 +27,7 @@ _WRITTEN = (
     CALIBRATION,
     "checkpoints",
     "trials",
+    "refits",
     "metrics.jsonl",
     "data.json",
     "config.yaml",
