@@ -20,7 +20,7 @@ Step = Annotated[
 ]
 Refit = Annotated[
     int,
-    o.option("--refit", "Train a new network at every N-th origin; 0 trains one, before the first.", "N", under=RUN),
+    o.option("--refit", "Train a new network every N origins; 0 trains one, before the first.", "N", under=RUN),
 ]
 Out = Annotated[Path | None, o.out("runs/NAME-CELL-backtest, after DATA")]
 _OWN: dict[str, tuple[Any, Any]] = {
@@ -42,9 +42,7 @@ def command(context: typer.Context, **given: Any) -> None:
     data, config, as_json = given["data"], given["config"], given["as_json"]
     typed = o.arguments(context)
     with ProgressLine(quiet=as_json) as line:
-        typed["on_epoch"] = lambda record: line.show(
-            f"training {record['refit']} of {record['refits']} · {train.told(record)}"
-        )
+        typed["on_epoch"] = lambda record: line.show(_told(record))
         found = backtest(data, **typed) if config is None else again(config, "backtest", data, **typed)
     if as_json:
         print_json(found.result)
@@ -54,6 +52,10 @@ def command(context: typer.Context, **given: Any) -> None:
                 found.result, width=columns(), unicode=unicode_shows(sys.stdout), report_path=str(found.report)
             )
         )
+
+
+def _told(record: dict[str, Any]) -> str:
+    return f"training {record['refit']} of {record['refits']} · {train.told(record)}"
 
 
 def _declare() -> None:

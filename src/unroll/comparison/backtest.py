@@ -226,14 +226,11 @@ def _row(name: str, planned: Sequence[Refit], found: Sequence[Mapping[str, Any]]
     parts = [next((f for f in part["forecasters"] if f["name"] == name), None) for part in found]
     known = [part for part in parts if part is not None]
     metrics = list(known[0]["scores"][0])
-    by_origin = {
-        m: [
-            s.get(m)
-            for part, refit in zip(parts, planned)
-            for s in (part["scores"] if part else [{}] * len(refit.origins))
-        ]
-        for m in metrics
-    }
+    empty: list[Scores] = [{} for _ in range(len(planned[0].origins))]
+    every = [
+        s for part, refit in zip(parts, planned) for s in (part["scores"] if part else empty[: len(refit.origins)])
+    ]
+    by_origin = {m: [s.get(m) for s in every] for m in metrics}
     return {
         "name": name,
         "parameters": known[0]["parameters"],
@@ -272,10 +269,11 @@ def _answer(own: Mapping[str, Any], baselines: Sequence[Mapping[str, Any]], metr
     if apart and len(gaps) > 2:
         half = float(stdtrit(len(gaps) - 1, 0.975)) * float(np.std(gaps, ddof=1)) / len(gaps) ** 0.5
     level = half is None or abs(mean_gap) <= half
+    word = "better" if mean_gap > 0 else "worse"
     second = (
         "The difference is within what so few origins leave open."
         if level
-        else f"It is {'better' if mean_gap > 0 else 'worse'} by {abs(mean_gap):.3g} ± {half:.2g} (95 % interval over origins)."
+        else f"It is {word} by {abs(mean_gap):.3g} ± {half:.2g} (95 % interval over origins)."
     )
     chosen = None if level else own["name"] if mean_gap > 0 else best["name"]
     return {
@@ -292,17 +290,13 @@ def _plus_minus(score: Mapping[str, float | None]) -> str:
 
 
 def _protocol(task: ForecastTask, options: BacktestOptions, step: int) -> str:
-    how = {
-        0: "One network is trained before the first origin and forecasts from all of them.",
-        1: "At every origin a new network is trained: new weights from the seed, scaler and baselines fitted anew.",
-    }.get(
-        options.refit,
-        f"At every {options.refit}th origin a new network is trained: new weights from the seed, scaler and baselines "
-        "fitted anew; it forecasts until the next.",
-    )
+    often = "At every origin" if options.refit == 1 else f"Every {options.refit} origins"
+    how = f"{often} a new network is trained: new weights from the seed, scaler and baselines fitted anew."
+    if not options.refit:
+        how = "One network is trained before the first origin and forecasts from all of them."
     return (
         f"{options.origins} origins, {step} steps apart, the last {task.horizon} steps before the end of each series. "
-        f"{how} A training sees only rows before the origin it is for, the last of them for early stopping and intervals. "
-        "± is the standard deviation over origins. Baselines are scored at the same origins. MASE divides by the mean change over one season in the rows the "
-        "network was trained on."
+        f"{how} A training sees only rows before the origin it is for, the last of them for early stopping and for "
+        "intervals. Baselines are scored at the same origins. ± is the standard deviation over origins. MASE divides "
+        "by the mean change over one season in the rows trained on."
     )

@@ -67,7 +67,7 @@ def roomy(series_set: SeriesSet, first: Refit, split: str, horizon: int, input: 
     one, origin = short[0], max(0, short[0].rows - first.behind[0])
     raise DataError(
         f"series '{one.name}' has {one.rows:,} rows, {origin:,} of them before the first origin",
-        expected=f"there {(input or SHORTEST_INPUT) + horizon:,} or more to train on and {horizon:,} or more to validate",
+        expected=f"there {(input or SHORTEST_INPUT) + horizon:,} or more to train on and {horizon:,} to validate",
         fix="Give fewer --origins, a smaller --step, --horizon or --input, or another --split"
         + (", or --skip-bad-series" if len(series_set.series) > 1 else ""),
     )

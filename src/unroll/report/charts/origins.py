@@ -43,8 +43,8 @@ def origins(result: Result) -> Figure | None:
         "origins-figure",
         finding(result),
         f"{metric} at each origin, oldest first, lower is better: {told}.",
-        f"Mark: {metric} of the forecast from one origin, over {fmt.plural(result['data'].get('series') or 1, 'series')}. "
-        "Dashed: baselines." + (f" Too far off to draw: {fmt.listing(left)}." if left else ""),
+        f"Mark: {metric} of the forecasts from one origin. Dashed: baselines."
+        + (f" Too far off to draw: {fmt.listing(left)}." if left else ""),
         table(result),
         lambda width: _plot(result, shown, width),
     )
