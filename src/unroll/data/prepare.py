@@ -37,8 +37,8 @@ def prepare(
 ) -> Prepared:
     """Split, check, find the season (unless given), fit the scaler, cut the windows; all on training rows only.
 
-    ``split`` may be the ranges themselves, by series. Without a ``horizon`` it is one season where the training rows have
-    room for several, else up to 12.
+    ``split`` may be the ranges themselves, by series. Without a ``horizon`` it is one season where the training rows
+    have room for several, else up to 12.
 
     Raises DataError for a series too short or constant in training (left out with ``skip_bad_series``), ConfigError
     for a season as long as the data.

@@ -46,9 +46,8 @@ def backtest_text(
 
 def _plan(result: Result) -> str:
     task = result["task"]
-    count = {0: "one training", 1: "a new training at each"}.get(
-        task["refit"], f"a new training at every {task['refit']}th"
-    )
+    often = f"a new training every {task['refit']}"
+    count = {0: "one training", 1: "a new training at each"}.get(task["refit"], often)
     step = f", {fmt.plural(task['step'], 'step')} apart" if task["origins"] > 1 else ""
     return f"{fmt.plural(task['origins'], 'origin')}{step}, {count}"
 

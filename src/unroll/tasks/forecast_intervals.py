@@ -56,7 +56,7 @@ def naive(task: ForecastTask) -> list[Baseline]:
 
 def record(task: ForecastTask, network: nn.Module) -> dict[str, Any] | None:
     """The intervals of ``network`` and of the naive baselines, as JSON values."""
-    found = {name: fitted(task, f) for name, f in [(NETWORK, network), *((b.name, b) for b in naive(task))]}
+    found = {NETWORK: fitted(task, network)} | {b.name: fitted(task, b) for b in naive(task)}
     return {"intervals": {n: c.to_dict() for n, c in found.items() if c is not None}} if found[NETWORK] else None
 
 

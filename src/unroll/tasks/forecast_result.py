@@ -77,8 +77,8 @@ def _intervals(task: ForecastTask) -> str:
         return ""
     return (
         f" {100 * task.interval:g} % intervals are conformal: as wide, at each step, as the errors of the validation "
-        "windows over the series' deviation ask for. Early stopping has looked at the same windows, which makes them a little "
-        "narrow; how much of the truth they hold is measured on the test windows."
+        "windows over the series' deviation ask for. Early stopping has looked at the same windows, which makes them a "
+        "little narrow; how much of the truth they hold is measured on the test windows."
     )
 
 

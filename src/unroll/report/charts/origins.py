@@ -99,9 +99,8 @@ def _plot(result: Result, shown: list[Entry], width: int) -> Any:
         axis=y_axis(f"{facts.metric_of(result)}, lower is better", pad[0], tickCount=6),
     )
     few = {"values": list(range(1, count + 1))} if count <= 12 else {"tickCount": 6 if narrow else 10}
-    between = (
-        f", {label(result, 0)} to {label(result, count - 1)}" if result["origins"][0]["time"] and not narrow else ""
-    )
+    timed = result["origins"][0]["time"] and not narrow
+    between = f", {label(result, 0)} to {label(result, count - 1)}" if timed else ""
     x = alt.X(
         "x:Q",
         scale=alt.Scale(domain=[1, max(count, 2)], nice=False, zero=False),
