@@ -212,12 +212,22 @@ class ValueRegression(_Linear):
     strengths = (0.1, 1.0)
 
     def fit_features(self, task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
+        self.steps = int(task.ragged.lengths[0])
         return self.features(task, indices)
 
-    def features(self, task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
-        steps = int(task.ragged.lengths[0])
-        rows = [task.ragged.sequence(int(k)).reshape(-1) for k in indices]
-        return np.array(rows, np.float64).reshape(len(rows), steps * task.input.width)
+    def features(self, data: Read, indices: np.ndarray) -> np.ndarray:
+        rows = [data.ragged.sequence(int(k)).reshape(-1) for k in indices]
+        return np.array(rows, np.float64).reshape(len(rows), self.steps * data.ragged.values.shape[1])
+
+    def refuses(self, lengths: np.ndarray) -> str:
+        other = np.flatnonzero(lengths != self.steps)
+        return f"{self.name}: it was fitted on sequences of {self.steps:,} steps alone" if len(other) else ""
+
+    def kept_features(self) -> Kept:
+        return Kept({"steps": self.steps}, {})
+
+    def restore_features(self, kept: Kept) -> None:
+        self.steps = int(kept.fields["steps"])
 
 
 def summary(sequence: np.ndarray) -> np.ndarray:
@@ -264,7 +274,7 @@ class NearestNeighbour(ClassBaseline):
 
 
 KINDS: dict[str, type[ClassBaseline]] = {
-    kind.name: kind for kind in (TfidfRegression, SummaryRegression, NearestNeighbour, Majority)
+    kind.name: kind for kind in (TfidfRegression, SummaryRegression, ValueRegression, NearestNeighbour, Majority)
 }
 
 
