@@ -113,17 +113,17 @@ def _too_short(series: Series, of: SeriesSet, horizon: int, reach: dict[str, int
     spans = [Span("target", name, 0, now, now) for name in of.targets]
     spans += [Span("feature", name, 0, now, now) for name in of.features]
     spans += [Span("known", name, 0, now + rows, now + horizon) for name, rows in reach.items()]
-    ends = "; ".join(
-        f"'{name}' goes {counted(rows, 'row')} past the last target" if rows else f"'{name}' ends with the last target"
-        for name, rows in short.items()
-    )
+    alike: dict[int, list[str]] = {}
+    for name, rows in short.items():
+        alike.setdefault(rows, []).append(name)
+    ends = "; ".join(f"{counted(rows, 'row')} of {listed(names, 3, quote=chr(39))}" for rows, names in alike.items())
     ahead = series.ahead.times if series.ahead is not None else series.times[:0]
     times = np.concatenate([series.times, ahead[:horizon]])
     if not of.irregular and len(times) < now + horizon:
         times = np.concatenate([times, of.frequency.after(times[-1], now + horizon - len(times))])
     return DataError(
-        f"series '{series.name}' is to be forecast {counted(horizon, 'row')} ahead, which takes what is known of them: "
-        f"{ends}\n{drawn(spans, times, now)}",
+        f"series '{series.name}' is to be forecast {counted(horizon, 'row')} ahead, which takes what is known of them; "
+        f"there {'is' if ends.startswith('1 ') else 'are'} {ends}\n{drawn(spans, times, now)}",
         expected=f"{counted(horizon, 'row')} after the last target, with {listed(list(reach), quote=chr(39))} filled "
         "in and the targets left empty",
         fix="Add these rows to the data",

@@ -18,7 +18,7 @@ from unroll.data.series import Series, SeriesSet
 from unroll.data.spans import check_spans
 from unroll.data.statics import static_values
 from unroll.data.table import Table
-from unroll.data.wording import listed, skipped
+from unroll.data.wording import counted, listed, skipped
 from unroll.errors import ConfigError, DataError
 
 HOLES = ("error", "carry", "mask")
@@ -193,4 +193,7 @@ def _missing_notes(series_set: SeriesSet) -> list[str]:
     if holes:
         what = "feature" if not series_set.known else "feature and known"
         notes.append(f"{holes:,} of {series_set.rows * others:,} {what} values missing: {told.partition(' as ')[0]}")
+    later = max((len(one.ahead.times) for one in series_set.series if one.ahead is not None), default=0)
+    if later:
+        notes.append(f"up to {counted(later, 'row')} after the last target: what is to be forecast")
     return notes
