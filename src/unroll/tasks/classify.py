@@ -150,9 +150,8 @@ class ClassifyProblem:
         found = length_batches(order.numpy(), lengths, batch_size, self.task.options.batch_tokens)
         return [torch.from_numpy(batch) for batch in found]
 
-    def loss(self, network: nn.Module, indices: Tensor) -> Tensor:
-        total, weight = self._error(network, self._train[indices.numpy()])
-        return total / weight
+    def loss(self, network: nn.Module, indices: Tensor) -> tuple[Tensor, Tensor]:
+        return self._error(network, self._train[indices.numpy()])
 
     def validation_loss(self, network: nn.Module) -> float:
         total, weight = 0.0, 0.0
@@ -217,7 +216,7 @@ def prepare(source: Any, data: ClassifyData, options: ClassifyOptions) -> Classi
     if examples.is_text:
         input = TextInput.fit([examples.texts[k] for k in train], options)
     else:
-        input = NumberInput.fit(examples, train, data.missing)
+        input = NumberInput.fit(examples, train, data.missing, scale=options.scale, permute=options.permute)
     ragged = input.encode(examples)
     classes = tuple(sorted({str(examples.labels[k]) for k in train}))
     others = tuple(sorted({str(label) for label in examples.labels} - set(classes)))

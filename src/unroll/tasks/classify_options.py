@@ -13,6 +13,7 @@ from unroll.options import NETWORK, TRAINING, option
 from unroll.tasks.class_errors import METRICS
 
 WEIGHTS = ("none", "balanced")
+SCALES = ("standard", "none")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,16 @@ class ClassifyOptions:
     min_count: int = option("Rarer tokens are unknown.", 2, metavar="N")
     vocabulary: int = option("At most this many tokens.", 30_000, metavar="N")
     longest: int = option("Documents are cut to their first N tokens.", 1_000, metavar="N")
+    scale: str | None = option(
+        "Numbers: standard: with the mean and deviation of training; none: as they are.",
+        metavar="standard|none",
+        shown="none for images, else standard",
+    )
+    permute: int | None = option(
+        "Read the steps of every sequence in one random order, drawn from this seed.",
+        metavar="SEED",
+        shown="as they come",
+    )
     embedding: int = option("Width of a token's vector.", 64, metavar="N", under=NETWORK)
     pooling: str = option(
         "From steps to one vector: " + ", ".join(POOLINGS) + ".", "last", metavar="NAME", under=NETWORK
@@ -90,6 +101,10 @@ class ClassifyOptions:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ConfigError(f"--{name.replace('_', '-')} {value}", expected="a whole number above 0")
+        if self.scale is not None and self.scale not in SCALES:
+            raise ConfigError(f"--scale '{self.scale}'.{did_you_mean(self.scale, SCALES)}", expected="standard or none")
+        if self.permute is not None and self.permute < 0:
+            raise ConfigError(f"--permute {self.permute}", expected="0 or more: a seed")
         if self.split_seed < 0:
             raise ConfigError(f"--split-seed {self.split_seed}", expected="0 or more")
         self.shares()

@@ -18,6 +18,7 @@ from unroll.data import (
     read_ts_examples,
     stratified,
 )
+from unroll.data.idx import is_idx, read_pixels
 from unroll.data.split import PARTS
 from unroll.data.wording import counted, listed
 from unroll.errors import ConfigError, DataError
@@ -39,6 +40,8 @@ def read_examples(source: Any, data: ClassifyData, *, labels: bool = True) -> Ex
     source = located(source)
     if isinstance(source, (str, Path)) and Path(source).suffix.lower() == ".ts":
         return read_ts_examples(Path(source))
+    if isinstance(source, (str, Path)) and is_idx(Path(source)):
+        return read_pixels(Path(source), labels=labels)
     _check_columns(data, labels)
     label = data.label if labels else None
     if data.text is not None:
@@ -55,7 +58,7 @@ def _check_columns(data: ClassifyData, labels: bool) -> None:
     if data.text is None and data.sequence is None:
         raise ConfigError(
             "neither --text nor --sequence given",
-            expected="--text COLUMN for documents, --sequence COLUMN for rows of numbers; a .ts file needs neither",
+            expected="--text COLUMN for documents, --sequence COLUMN for numbers; neither for .ts and idx files",
         )
     if labels and data.label is None:
         raise ConfigError("no --label given", expected="--label COLUMN: what is to be predicted")

@@ -29,9 +29,8 @@ class ForecastProblem:
     def train_count(self) -> int:
         return self.task.windows.count("train")
 
-    def loss(self, network: nn.Module, indices: Tensor) -> Tensor:
-        total, count = self._error(network, "train", indices.numpy())
-        return total / count
+    def loss(self, network: nn.Module, indices: Tensor) -> tuple[Tensor, Tensor]:
+        return self._error(network, "train", indices.numpy())
 
     def validation_loss(self, network: nn.Module) -> float:
         total, count = 0.0, 0.0

@@ -161,9 +161,8 @@ class TagProblem:
         found = length_batches(order.numpy(), lengths, batch_size, self.task.options.batch_tokens)
         return [torch.from_numpy(batch) for batch in found]
 
-    def loss(self, network: nn.Module, indices: Tensor) -> Tensor:
-        total, words = self._error(network, self._train[indices.numpy()])
-        return total / words
+    def loss(self, network: nn.Module, indices: Tensor) -> tuple[Tensor, int]:
+        return self._error(network, self._train[indices.numpy()])
 
     def validation_loss(self, network: nn.Module) -> float:
         total, words, lengths = 0.0, 0, self.task.encoded.lengths
@@ -177,7 +176,7 @@ class TagProblem:
         batch = self.task.encoded.batch(sentences)
         y = _padded_numbers(self.task, sentences, batch)
         loss = network.loss(batch.to(device), y.to(device))  # type: ignore[operator]
-        return loss, max(1, int(batch.lengths.sum()))
+        return loss, int(batch.lengths.sum())
 
 
 def _padded_numbers(task: TagTask, sentences: np.ndarray, batch: WordBatch) -> Tensor:
