@@ -98,10 +98,11 @@ def _read_ahead(series: Series, of: SeriesSet, horizon: int) -> tuple[np.ndarray
     holes = np.argwhere(np.isnan(given))
     if len(holes) and of.holes == "error":
         row, column = (int(k) for k in holes[0])
-        where = ahead.rows[row] or "no row"
+        when = show_time(ahead.times[row])
+        where = f"in {ahead.rows[row]} ({when})" if ahead.rows[row] else f"at {when}, which has no row"
         raise DataError(
-            f"column '{of.known[column]}' of series '{series.name}' has no value in {where} "
-            f"({show_time(ahead.times[row])}), one of the {counted(horizon, 'row')} to forecast",
+            f"column '{of.known[column]}' of series '{series.name}' has no value {where}, "
+            f"one of the {counted(horizon, 'row')} to forecast",
             expected="a value of every known column at every time that is forecast",
             fix="Fill it in, or give --missing carry: it repeats the last known value",
         )
