@@ -13,6 +13,7 @@ from torch import nn
 
 from unroll.data import (
     Frequency,
+    Inputs,
     Ranges,
     Scaler,
     Series,
@@ -101,7 +102,7 @@ class ForecastTask(Task):
         return self.series_set.targets
 
     def build(self, options: NetworkOptions) -> DirectForecast:
-        return build_network(options, len(self.series_set.channels), len(self.targets), self.horizon)
+        return build_network(options, self.windows.inputs, len(self.targets), self.horizon)
 
     def problem(self) -> ForecastProblem:
         return ForecastProblem(self)
@@ -115,6 +116,8 @@ class ForecastTask(Task):
             absent.append(f"ridge AR: {error}")
         if self.season is not None:
             found.append(SeasonalNaive(self.season))
+        elif self.series_set.irregular:
+            absent.append("seasonal naive: where times are irregular, no number of rows is a season")
         else:
             absent.append("seasonal naive: no season given, and none found in the training data")
         return [*found, LastValue()], absent
@@ -193,7 +196,7 @@ class ForecastTask(Task):
         batch = self.windows.batch(part, indices)
         device = next(forecaster.parameters()).device
         with torch.no_grad():
-            scaled = forecaster(batch.x.to(device), batch.last.to(device))
+            scaled = forecaster(*(t.to(device) for t in batch.read()))
         return np.asarray(scaled.double().cpu().numpy())
 
     def _scale_of(self, part: str, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -235,6 +238,11 @@ def read_series(source: Any, data: DataOptions, *, frequency: Frequency | None =
         drop_bad_rows=data.drop_bad_rows,
         skip_bad_series=data.skip_bad_series,
         frequency=frequency,
+        known=data.known,
+        static=data.static,
+        calendar=data.calendar,
+        times=data.times,
+        since=data.since,
     )
 
 
@@ -272,9 +280,9 @@ def prepare_series(
     )
 
 
-def build_network(options: NetworkOptions, channels: int, targets: int, horizon: int) -> DirectForecast:
-    """The network ``options`` describe, for ``channels`` inputs of which the first ``targets`` are forecast."""
-    return DirectForecast(build_encoder(options, channels), targets, horizon)
+def build_network(options: NetworkOptions, inputs: Inputs, targets: int, horizon: int) -> DirectForecast:
+    """The network ``options`` describe, for rows of ``inputs`` whose first ``targets`` numbers are forecast."""
+    return DirectForecast(build_encoder(options, inputs.width), targets, horizon, inputs.future_width)
 
 
 def _mase_scale(series: Series, ranges: Ranges, targets: int, season: int | None) -> np.ndarray:

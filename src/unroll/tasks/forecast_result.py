@@ -9,6 +9,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from unroll.data import show_time
+from unroll.data.statics import told as statics_told
+from unroll.data.wording import listed
 from unroll.tasks import forecast_intervals as intervals
 from unroll.tasks.baselines import Baseline
 from unroll.tasks.contract import Probe
@@ -27,6 +29,10 @@ def described(task: ForecastTask, metric: str, match: str) -> dict[str, Any]:
         "name": "forecast",
         "targets": list(task.targets),
         "features": list(task.series_set.features),
+        "known": list(task.series_set.known),
+        "static": list(task.series_set.static),
+        "calendar": list(task.series_set.calendar),
+        "times": "irregular" if task.series_set.irregular else "regular",
         "horizon": task.horizon,
         "input": task.input,
         "season": task.season,
@@ -68,7 +74,7 @@ def protocol(task: ForecastTask) -> str:
         f"the {loss} error of standardised values on training windows, stop early on validation windows, and are "
         "scored once on all test windows, in the data's own units. MASE divides the absolute error by the mean "
         f"change over {season} step{'' if season == 1 else 's'} in the training range. Missing targets are neither "
-        f"learned nor scored.{_intervals(task)}"
+        f"learned nor scored.{_of_inputs(task)}{_intervals(task)}"
     )
 
 
@@ -82,15 +88,32 @@ def _intervals(task: ForecastTask) -> str:
     )
 
 
+def _of_inputs(task: ForecastTask) -> str:
+    """What networks and ridge read beside targets and features."""
+    of, inputs = task.series_set, task.windows.inputs
+    told = []
+    if of.future:
+        told.append(f"Of the steps to be forecast these are known and read: {listed(of.future)}.")
+    if inputs.masked:
+        names = listed([of.channels[k] for k in inputs.masked])
+        since = " and how long before it was observed" if inputs.since else ""
+        told.append(f"Missing inputs repeat the last value; networks read whether it was observed{since}: {names}.")
+    if inputs.statics:
+        told.append(f"What does not change in a series is read at every step: {statics_told(inputs.statics)}.")
+    return "".join(f" {sentence}" for sentence in told)
+
+
 def probe(task: ForecastTask, network: nn.Module) -> Probe:
     """Validation windows, evenly spaced, in float64."""
     count = task.windows.count("valid")
     indices = np.unique(np.linspace(0, count - 1, min(PROBED, count)).round().astype(int))
-    x, y, mask, last = (part.double() for part in task.windows.batch("valid", indices))
+    batch = task.windows.batch("valid", indices)
+    x, last, *future = (part.double() for part in batch.read())
+    y, mask = batch.y.double(), batch.mask.double()
     double = in_double(network)
 
     def loss(summary: Tensor) -> Tensor:
-        e = (double.forecast(summary, last) - y) * mask  # type: ignore[operator]
+        e = (double.forecast(summary, last, *future) - y) * mask  # type: ignore[operator]
         return e.square().sum(dim=(1, 2))
 
     return Probe(double.encoder, double.differences(x, last), None, loss)  # type: ignore[operator, arg-type]
