@@ -171,15 +171,16 @@ class MorphemeTagger(nn.Module):
         """Σ -log p over the morphemes of all words, their ends among them, the true ones before each given."""
         valid = _valid(batch)
         r, y = self.reader(batch)[valid], y[valid]
+        written = ((y != 0).sum(-1) + 1).clamp(max=self.longest)
+        # The longest first, so that the words still being written are the first rows.
+        written, order = written.sort(descending=True, stable=True)
+        r, y = r[order], y[order]
         state, last = torch.tanh(self.begin(r)), torch.zeros(len(r), dtype=torch.long, device=r.device)
         total = r.new_zeros(())
-        going = torch.ones_like(last, dtype=torch.bool)
-        for k in range(self.longest):
-            state = self.cell(torch.cat([self.before(last), r], dim=-1), state)
-            losses = nn.functional.cross_entropy(self.head(state), y[:, k], reduction="none")
-            total = total + losses.masked_fill(~going, 0).sum()
-            last = y[:, k]
-            going = going & (last != 0)
+        for k, rows in enumerate(_rows_left(written)):
+            state = self.cell(torch.cat([self.before(last[:rows]), r[:rows]], dim=-1), state[:rows])
+            total = total + nn.functional.cross_entropy(self.head(state), y[:rows, k], reduction="sum")
+            last = y[:rows, k]
         return total
 
     def decode(self, batch: WordBatch) -> Tensor:
@@ -187,17 +188,26 @@ class MorphemeTagger(nn.Module):
         valid = _valid(batch)
         r = self.reader(batch)[valid]
         state, last = torch.tanh(self.begin(r)), torch.zeros(len(r), dtype=torch.long, device=r.device)
-        going, found = torch.ones_like(last, dtype=torch.bool), []
-        for k in range(self.longest):
-            state = self.cell(torch.cat([self.before(last), r], dim=-1), state)
+        written = torch.zeros(len(r), self.longest, dtype=torch.long, device=r.device)
+        going = torch.arange(len(r), device=r.device)
+        for k in range(self.longest if len(r) else 0):
+            state = self.cell(torch.cat([self.before(last), r[going]], dim=-1), state)
             z = self.head(state)
             # A word has at least one morpheme.
-            last = (z[:, 1:].argmax(-1) + 1 if k == 0 else z.argmax(-1)).masked_fill(~going, 0)
-            going = going & (last != 0)
-            found.append(last)
+            last = z[:, 1:].argmax(-1) + 1 if k == 0 else z.argmax(-1)
+            written[going, k] = last
+            more = last != 0
+            state, last, going = state[more], last[more], going[more]
+            if not len(going):
+                break
         tags = torch.zeros(*valid.shape, self.longest, dtype=torch.long, device=r.device)
-        tags[valid] = torch.stack(found, dim=-1)
+        tags[valid] = written
         return tags
+
+
+def _rows_left(written: Tensor) -> list[int]:
+    """Of descending numbers of steps, how many rows have each step."""
+    return [int((written > k).sum()) for k in range(int(written[0]))] if len(written) else []
 
 
 def _valid(batch: WordBatch) -> Tensor:

@@ -79,6 +79,7 @@ def _columns(result: Result) -> list[tuple[str, list[str]]]:
     columns = [
         (facts.metric_of(result), [fmt.score(e.mean, places) or "no score" for e in entries]),
         ("95 % interval", [fmt.interval(e.low, e.high, places) for e in entries]),
+        ("Coverage", facts.coverage(result)),
         ("Parameters", [fmt.parameters(e.raw.get("parameters")) for e in entries]),
         ("Train", [fmt.seconds(e.raw.get("train_seconds")) for e in entries]),
         ("Step", [fmt.microseconds(e.raw.get("step_microseconds")) for e in entries]),

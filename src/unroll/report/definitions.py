@@ -15,6 +15,11 @@ _METRICS = {
     "RMSE": "Root of the mean squared error, in the unit of the target. Large misses count more.",
     "sMAPE": "Symmetric mean absolute percentage error: twice the absolute error over the sum of the absolute truth "
     "and the absolute forecast, in per cent from 0 to 200.",
+    "coverage": "The share of what happened that lay inside the interval around the forecast; best is the share the "
+    "interval was made for.",
+    "interval width": "Mean distance between the bounds of the interval, in the unit of the target.",
+    "MSIS": "Mean scaled interval score: the width of the interval, and for what lies outside of it the distance to it "
+    "times 2 over the share allowed outside; all divided as MASE is. Lower is better.",
 }
 
 
@@ -23,11 +28,8 @@ def definitions(result: Result) -> list[tuple[str, str]]:
     own = facts.words_of(result).get("definitions")
     if own is not None:
         return [*((str(term), str(text)) for term, text in own), *_needed(result)]
-    known = [(m, _METRICS[m]) for m in facts.metrics(result) if m in _METRICS]
-    if any(name == "MASE" for name, _ in known):
-        known = [(m, text + _season(result) if m == "MASE" else text) for m, text in known]
     return [
-        *known,
+        *of_metrics(result),
         (
             "Scaled errors",
             "MSE and MAE on values standardised with the mean and deviation of the training range.",
@@ -39,6 +41,12 @@ def definitions(result: Result) -> list[tuple[str, str]]:
         ),
         *_common(result),
     ]
+
+
+def of_metrics(result: Result) -> list[tuple[str, str]]:
+    """The metrics of forecasts that someone has a score on."""
+    known = [(m, _METRICS[m]) for m in facts.metrics(result) if m in _METRICS]
+    return [(m, text + _season(result) if m == "MASE" else text) for m, text in known]
 
 
 def _common(result: Result) -> list[tuple[str, str]]:

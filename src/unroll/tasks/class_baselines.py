@@ -21,6 +21,9 @@ STRENGTHS = (1.0, 10.0)
 DTW_CELLS = 2_000_000_000
 """More than this many steps between pairs are not warped: it would take longer than the networks."""
 
+VALUES = 100_000_000
+"""More than this many numbers of the training part are not held at once for a linear model: 0.8 GB."""
+
 
 class Read(Protocol):
     """Examples, and what the network reads of them: a task, or new data."""
@@ -82,6 +85,8 @@ class Majority(ClassBaseline):
 class _Linear(ClassBaseline):
     """Logistic regression on features of an example; the penalty is chosen by its validation accuracy."""
 
+    strengths: ClassVar[tuple[float, ...]] = STRENGTHS
+
     def __init__(self, task: ClassifyTask) -> None:
         from sklearn.linear_model import LogisticRegression
 
@@ -89,7 +94,7 @@ class _Linear(ClassBaseline):
         train, valid = task.parts.indices["train"], task.parts.indices["valid"]
         X, V = self.fit_features(task, train), self.features(task, valid)
         best: tuple[float, Any] | None = None
-        for strength in STRENGTHS:
+        for strength in self.strengths:
             model = LogisticRegression(C=strength, max_iter=300).fit(X, task.truth[train])
             right = float((model.predict(V) == task.truth[valid]).mean()) if len(valid) else 0.0
             if best is None or right > best[0]:
@@ -200,6 +205,31 @@ def _summaries(data: Read, indices: np.ndarray) -> np.ndarray:
     return np.array([summary(data.ragged.sequence(int(k))) for k in indices])
 
 
+class ValueRegression(_Linear):
+    """Logistic regression on every value of the sequences, which are of one length, as the network reads them."""
+
+    name = "values + logistic regression"
+    strengths = (0.1, 1.0)
+
+    def fit_features(self, task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
+        self.steps = int(task.ragged.lengths[0])
+        return self.features(task, indices)
+
+    def features(self, data: Read, indices: np.ndarray) -> np.ndarray:
+        rows = [data.ragged.sequence(int(k)).reshape(-1) for k in indices]
+        return np.array(rows, np.float64).reshape(len(rows), self.steps * data.ragged.values.shape[1])
+
+    def refuses(self, lengths: np.ndarray) -> str:
+        other = np.flatnonzero(lengths != self.steps)
+        return f"{self.name}: it was fitted on sequences of {self.steps:,} steps alone" if len(other) else ""
+
+    def kept_features(self) -> Kept:
+        return Kept({"steps": self.steps}, {})
+
+    def restore_features(self, kept: Kept) -> None:
+        self.steps = int(kept.fields["steps"])
+
+
 def summary(sequence: np.ndarray) -> np.ndarray:
     """Of each channel mean, deviation, quartiles, extremes, ends, mean change and its size; and the length."""
     channels = sequence.shape[1]
@@ -244,7 +274,7 @@ class NearestNeighbour(ClassBaseline):
 
 
 KINDS: dict[str, type[ClassBaseline]] = {
-    kind.name: kind for kind in (TfidfRegression, SummaryRegression, NearestNeighbour, Majority)
+    kind.name: kind for kind in (TfidfRegression, SummaryRegression, ValueRegression, NearestNeighbour, Majority)
 }
 
 
@@ -263,12 +293,25 @@ def fitted_baselines(task: ClassifyTask) -> tuple[list[ClassBaseline], list[str]
             absent.append(f"TF-IDF + logistic regression: {str(error).splitlines()[0]}")
     else:
         found.append(SummaryRegression(task))
+        _values(task, found, absent)
         cells = warping_cells(task)
         if cells <= DTW_CELLS:
             found.append(NearestNeighbour(task))
         else:
             absent.append(_too_many(cells))
     return [*found, Majority(task)], absent
+
+
+def _values(task: ClassifyTask, found: list[ClassBaseline], absent: list[str]) -> None:
+    """Add the linear model of all values, or say why there is none."""
+    lengths, train = task.ragged.lengths, task.parts.indices["train"]
+    numbers = int(lengths[train].sum()) * task.input.width
+    if (lengths != lengths[0]).any():
+        absent.append(f"{ValueRegression.name}: the sequences are not of one length")
+    elif numbers > VALUES:
+        absent.append(f"{ValueRegression.name}: it would learn from {numbers:.1e} numbers, more than {VALUES:.0e}")
+    else:
+        found.append(ValueRegression(task))
 
 
 def warping_cells(task: ClassifyTask) -> float:

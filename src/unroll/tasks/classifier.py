@@ -171,7 +171,7 @@ class Classifier(RaggedEstimator):
         options = replace(self.data_options, **{k: names(v) if k == "na" else v for k, v in reading.items()})
         if data is None:
             return self._own_test(options)
-        examples = read_examples(data, options, labels=labels)
+        examples = read_examples(data, options, labels=labels, part="test")
         if labels:
             examples = labelled(examples, drop=options.drop_bad_rows)
         if not len(examples):

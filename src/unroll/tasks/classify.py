@@ -175,7 +175,7 @@ def prepare(source: Any, data: ClassifyData, options: ClassifyOptions) -> Classi
     if examples.is_text:
         input = TextInput.fit([examples.texts[k] for k in train], options)
     else:
-        input = NumberInput.fit(examples, train, data.missing)
+        input = NumberInput.fit(examples, train, data.missing, scale=options.scale, permute=options.permute)
     ragged = input.encode(examples)
     classes = tuple(sorted({str(examples.labels[k]) for k in train}))
     others = tuple(sorted({str(label) for label in examples.labels} - set(classes)))

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from unroll.data.tokens import check_unit
+from unroll.errors import ConfigError
 from unroll.models import POOLINGS
 from unroll.options import NETWORK, TRAINING, option
 from unroll.tasks.checks import RandomSplit, check_choice, check_counts
 from unroll.tasks.class_errors import METRICS
 
 WEIGHTS = ("none", "balanced")
+SCALES = ("standard", "none")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,16 @@ class ClassifyOptions(RandomSplit):
     min_count: int = option("Rarer tokens are unknown.", 2, metavar="N")
     vocabulary: int = option("At most this many tokens.", 30_000, metavar="N")
     longest: int = option("Documents are cut to their first N tokens.", 1_000, metavar="N")
+    scale: str | None = option(
+        "Numbers: standard: with the mean and deviation of training; none: as they are.",
+        metavar="standard|none",
+        shown="none for images, else standard",
+    )
+    permute: int | None = option(
+        "Read the steps of every sequence in one random order, drawn from this seed.",
+        metavar="SEED",
+        shown="as they come",
+    )
     embedding: int = option("Width of a token's vector.", 64, metavar="N", under=NETWORK)
     pooling: str = option(
         "From steps to one vector: " + ", ".join(POOLINGS) + ".", "last", metavar="NAME", under=NETWORK
@@ -79,5 +91,8 @@ class ClassifyOptions(RandomSplit):
         check_choice("pooling", self.pooling, tuple(POOLINGS))
         check_choice("class-weight", self.class_weight, WEIGHTS)
         check_choice("metric", self.metric, METRICS)
+        check_choice("scale", self.scale, SCALES)
         check_counts(self, ("min_count", "vocabulary", "longest", "embedding", "batch_tokens"))
+        if self.permute is not None and self.permute < 0:
+            raise ConfigError(f"--permute {self.permute}", expected="0 or more: a seed")
         self.shares()

@@ -135,6 +135,10 @@ class Task(ABC):
     def errors(self, predictor: Any, part: str = "test") -> Errors:
         """Score a network or baseline. Raises LeakageError if anything was fitted on what is scored."""
 
+    def calibration(self, network: nn.Module) -> dict[str, Any] | None:
+        """What is fitted on the validation part once ``network`` is trained, to be kept beside its weights."""
+        return None
+
     @abstractmethod
     def record(self) -> dict[str, Any]:
         """What ``data.json`` holds: fingerprint, split, and all that was fitted, on what."""

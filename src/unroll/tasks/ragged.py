@@ -153,9 +153,8 @@ class RaggedProblem(ABC):
         found = length_batches(order.numpy(), self._lengths[self._train], batch_size, self._budget)
         return [torch.from_numpy(batch) for batch in found]
 
-    def loss(self, network: nn.Module, indices: Tensor) -> Tensor:
-        total, weight = self.error(network, self._train[indices.numpy()])
-        return total / weight
+    def loss(self, network: nn.Module, indices: Tensor) -> tuple[Tensor, Tensor]:
+        return self.error(network, self._train[indices.numpy()])
 
     def validation_loss(self, network: nn.Module) -> float:
         total, weight = 0.0, 0.0

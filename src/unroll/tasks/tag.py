@@ -131,7 +131,7 @@ class TagProblem(RaggedProblem):
         batch = self.task.encoded.batch(examples)
         y = _padded_numbers(self.task, examples, batch)
         loss = network.loss(batch.to(device), y.to(device))  # type: ignore[operator]
-        return loss, batch.lengths.sum().clamp(min=1).to(device)
+        return loss, batch.lengths.sum().to(device)
 
 
 def _padded_numbers(task: TagTask, sentences: np.ndarray, batch: WordBatch) -> Tensor:

@@ -122,7 +122,7 @@ class Tagger(RaggedEstimator):
             return self._own_test(options)
         if isinstance(data, (list, tuple)):
             return _given(data), np.arange(len(data))
-        sentences = read_source(data, options)
+        sentences = read_source(data, options, "test")
         if tagged:
             sentences = rewritten(all_tagged(sentences), inputs_from(self.record)[1])
         return sentences, np.arange(len(sentences))

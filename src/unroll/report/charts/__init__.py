@@ -11,6 +11,19 @@ from unroll.report.charts.forecasts import forecasts
 from unroll.report.charts.gradient import gradient
 from unroll.report.charts.keep import keep
 from unroll.report.charts.learning import learning
+from unroll.report.charts.origins import origins
 from unroll.report.charts.scores import scores
 
-__all__ = ["Figure", "Table", "calibration", "confusion", "cost", "forecasts", "gradient", "keep", "learning", "scores"]
+__all__ = [
+    "Figure",
+    "Table",
+    "calibration",
+    "confusion",
+    "cost",
+    "forecasts",
+    "gradient",
+    "keep",
+    "learning",
+    "origins",
+    "scores",
+]
