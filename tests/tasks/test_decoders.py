@@ -76,10 +76,11 @@ def test_how_long_a_segment_is():
         segment_length(ForecastOptions(decode="segments", segment=31), sizes)
 
 
+@pytest.mark.parametrize("more", [{"channels": 3}, {"future": 1}])
 @pytest.mark.parametrize("decode", [d for d in DECODERS if d != "direct"])
-def test_features_are_refused_by_decoders_that_forecast_all_they_read(decode):
-    sizes = Sizes(channels=3, targets=2, input=30, horizon=10)
-    with pytest.raises(ConfigError, match="1 channel"):
+def test_what_is_not_forecast_is_refused_by_decoders_that_forecast_all_they_read(decode, more):
+    sizes = Sizes(**{"channels": 2, "targets": 2, "input": 30, "horizon": 10} | more)
+    with pytest.raises(ConfigError, match=r"1 number\(s\)"):
         build_network(NetworkOptions(), ForecastOptions(decode=decode), sizes)
 
 

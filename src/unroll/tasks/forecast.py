@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -24,16 +25,18 @@ from unroll.data import (
 )
 from unroll.data import prepare as data_prepare
 from unroll.models import ForecastNetwork
+from unroll.tasks import forecast_intervals as intervals
 from unroll.tasks import forecast_result as result
 from unroll.tasks.baselines import Baseline, LastValue, RidgeAR, SeasonalNaive
+from unroll.tasks.conformal import Conformal, interval_sums
 from unroll.tasks.contract import Probe, Task, TaskKind
 from unroll.tasks.forecast_network import Sizes, build_network
 from unroll.tasks.forecast_options import DataOptions, ForecastOptions
 from unroll.tasks.forecast_problem import ForecastProblem
 from unroll.tasks.network import NetworkOptions
 from unroll.tasks.options import located
-from unroll.tasks.quantiles import MEDIAN, QUANTILE_METRICS
-from unroll.tasks.scores import METRICS, WindowErrors, seasonal_scale, window_errors
+from unroll.tasks.quantiles import MEDIAN, QUANTILE_METRICS, quantile_sums
+from unroll.tasks.scores import METRICS, OF_INTERVALS, WindowErrors, seasonal_scale, window_errors
 
 if TYPE_CHECKING:
     from unroll.tasks.estimator import Estimator
@@ -47,6 +50,7 @@ class ForecastTask(Task):
     """Data ready to learn from: split, scaled and windowed. Build it with ``prepare``."""
 
     name: ClassVar[str] = "forecast"
+    higher: ClassVar[Sequence[str]] = ("coverage",)
     fallback: ClassVar[str] = "MAE"
 
     series_set: SeriesSet
@@ -59,10 +63,18 @@ class ForecastTask(Task):
     loss: str
     mase_scales: Mapping[str, np.ndarray]
     options: ForecastOptions
+    interval: float = 0.0
+    fitted_intervals: Mapping[str, Conformal] = field(default_factory=dict)
 
     @property
     def metrics(self) -> Sequence[str]:
-        return METRICS + (QUANTILE_METRICS if self.options.levels else ())
+        quantiles = QUANTILE_METRICS if self.options.levels else ()
+        return (*METRICS, *quantiles, *(OF_INTERVALS if intervals.possible(self) else ()))
+
+    @cached_property
+    def calibrating(self) -> int:
+        """How many validation windows intervals can be fitted on."""
+        return intervals.least(self)
 
     @property
     def source(self) -> str:
@@ -93,7 +105,8 @@ class ForecastTask(Task):
         return self.series_set.targets
 
     def build(self, options: NetworkOptions) -> ForecastNetwork:
-        sizes = Sizes(len(self.series_set.channels), len(self.targets), self.input, self.horizon, self.season)
+        width, future = self.windows.inputs.width, self.windows.inputs.future_width
+        sizes = Sizes(width, len(self.targets), self.input, self.horizon, self.season, future)
         return build_network(options, self.options, sizes)
 
     def problem(self) -> ForecastProblem:
@@ -108,6 +121,8 @@ class ForecastTask(Task):
             absent.append(f"ridge AR: {error}")
         if self.season is not None:
             found.append(SeasonalNaive(self.season))
+        elif self.series_set.irregular:
+            absent.append("seasonal naive: where times are irregular, no number of rows is a season")
         else:
             absent.append("seasonal naive: no season given, and none found in the training data")
         return [*found, LastValue()], absent
@@ -132,6 +147,15 @@ class ForecastTask(Task):
             return scaled * deviation + mean
         return np.sort(scaled, axis=-1) * deviation[..., None] + mean[..., None]
 
+    def bounds(
+        self, forecaster: nn.Module | Baseline, part: str, indices: np.ndarray, forecast: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The outermost quantiles in original units; of a forecaster that gives a number, ``forecast`` twice."""
+        if not (self.options.levels and isinstance(forecaster, nn.Module)):
+            return forecast, forecast
+        told = self.told(forecaster, part, indices)
+        return told[..., 0], told[..., -1]
+
     def errors(self, forecaster: nn.Module | Baseline, part: str = "test") -> WindowErrors:
         """Score every window of ``part``. Raises LeakageError if anything was fitted on what is scored."""
         indices = np.arange(self.windows.count(part))
@@ -139,23 +163,30 @@ class ForecastTask(Task):
         for index in np.unique(truth.series):
             series, first = self.series_set.series[index], int(truth.origins[truth.series == index].min())
             self.scaler.assert_not_seen(series.name, first, series.times[first])
-        _, deviation = self._scale_of(part, indices)
+        deviation = self.deviation(part, indices)
         unknown = np.full(len(self.targets), np.nan)
         scales = np.stack([self.mase_scales.get(s.name, unknown) for s in self.series_set.series])
-        told, levels = self.told(forecaster, part), self.options.levels
+        told, levels, scale = self.told(forecaster, part), self.options.levels, scales[truth.series]
         alone = told.ndim == 3
+        forecast = told if alone else told[..., levels.index(MEDIAN)]
         errors = window_errors(
-            truth.values,
-            told if alone else told[..., levels.index(MEDIAN)],
-            mase_scale=scales[truth.series],
-            deviation=deviation,
-            series=truth.series,
-            origins=truth.origins,
+            truth.values, forecast, mase_scale=scale, deviation=deviation, series=truth.series, origins=truth.origins
         )
-        if not levels:
+        if levels:
+            every = np.repeat(told[..., None], len(levels), axis=-1) if alone else told
+            errors = errors.with_sums(quantile_sums(truth.values, every, levels, point=alone))
+        fitted = intervals.fitted(self, forecaster) if part == "test" else None
+        if fitted is None:
             return errors
-        quantiles = np.repeat(told[..., None], len(levels), axis=-1) if alone else told
-        return errors.with_quantiles(truth.values, quantiles, levels, point=alone)
+        bounds = fitted.bounds(*self.bounds(forecaster, part, indices, forecast), deviation)
+        return errors.with_sums(interval_sums(truth.values, *bounds, mase_scale=scale, level=fitted.level))
+
+    def calibration(self, network: nn.Module) -> dict[str, Any] | None:
+        return intervals.record(self, network)
+
+    def deviation(self, part: str, indices: np.ndarray) -> np.ndarray:
+        """The training deviation (windows, targets) of each window's series."""
+        return self._scale_of(part, indices)[1]
 
     def record(self) -> dict[str, Any]:
         return data_record(self.series_set, self.ranges, self.scaler, self.windows, self.season) | {
@@ -189,7 +220,7 @@ class ForecastTask(Task):
         batch = self.windows.batch(part, indices)
         device = next(forecaster.parameters()).device
         with torch.no_grad():
-            scaled = forecaster(batch.x.to(device), batch.last.to(device))
+            scaled = forecaster(*(t.to(device) for t in batch.read()))
         return np.asarray(scaled.double().cpu().numpy())
 
     def _scale_of(self, part: str, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -231,15 +262,26 @@ def read_series(source: Any, data: DataOptions, *, frequency: Frequency | None =
         drop_bad_rows=data.drop_bad_rows,
         skip_bad_series=data.skip_bad_series,
         frequency=frequency,
+        known=data.known,
+        static=data.static,
+        calendar=data.calendar,
+        times=data.times,
+        since=data.since,
     )
 
 
-def prepare_series(series_set: SeriesSet, options: ForecastOptions, *, skip_bad_series: bool = False) -> ForecastTask:
-    """``prepare`` for series that are read already."""
+def prepare_series(
+    series_set: SeriesSet,
+    options: ForecastOptions,
+    *,
+    skip_bad_series: bool = False,
+    ranges: Mapping[str, Ranges] | None = None,
+) -> ForecastTask:
+    """``prepare`` for series that are read already; with ``ranges``, by series, in place of ``options.split``."""
     options.check()
     ready = data_prepare(
         series_set,
-        parse_split(options.split),
+        parse_split(options.split) if ranges is None else ranges,
         options.horizon,
         input=options.input,
         season=options.season,
@@ -259,6 +301,7 @@ def prepare_series(series_set: SeriesSet, options: ForecastOptions, *, skip_bad_
         options.learned_loss,
         scales,
         options,
+        options.interval,
     )
 
 

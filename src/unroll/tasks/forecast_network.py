@@ -15,13 +15,18 @@ SEGMENT = 12
 
 
 class Sizes(NamedTuple):
-    """What a network must fit: ``channels`` inputs, of which the first ``targets`` are forecast."""
+    """What a network must fit.
+
+    ``channels`` numbers are read of every step, of which the first ``targets`` are forecast; ``future`` numbers are
+    known of every step of the horizon.
+    """
 
     channels: int
     targets: int
     input: int
     horizon: int
     season: int | None = None
+    future: int = 0
 
 
 def build_network(options: NetworkOptions, learned: ForecastOptions, sizes: Sizes) -> ForecastNetwork:
@@ -30,17 +35,20 @@ def build_network(options: NetworkOptions, learned: ForecastOptions, sizes: Size
     Raises:
         ConfigError: they do not go together, or not with the data.
     """
-    channels, targets, _, horizon, _ = sizes
-    if learned.decode != "direct" and channels > targets:
+    channels, targets, horizon = sizes.channels, sizes.targets, sizes.horizon
+    more = channels - targets + sizes.future
+    if learned.decode != "direct" and more:
         raise ConfigError(
-            f"--decode {learned.decode} with {channels - targets} channel(s) that are not forecast",
-            expected="targets only: this decoder forecasts every channel it reads",
-            fix="Give --decode direct, or no --feature",
+            f"--decode {learned.decode} where {more} number(s) are read that are not forecast",
+            expected="targets alone: this decoder forecasts all it reads",
+            fix="Give --decode direct, or targets only: no --feature, --known, --static, --calendar, --missing mask or "
+            "--times irregular",
         )
     normalise = _normalisation(learned, targets)
     quantiles = len(learned.levels) or None
     if learned.decode == "direct":
-        return DirectForecast(build_encoder(options, channels), targets, horizon, normalise, quantiles)
+        encoder = build_encoder(options, channels)
+        return DirectForecast(encoder, targets, horizon, normalise, quantiles, future=sizes.future)
     if learned.decode == "recursive":
         return RecursiveForecast(build_encoder(options, targets), targets, horizon, normalise)
     return SegmentForecast(

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from unroll.data.sentences import FIELDS
-from unroll.data.split import Split, parse_split
-from unroll.errors import ConfigError, did_you_mean
+from unroll.errors import ConfigError
 from unroll.options import NETWORK, TRAINING, option
+from unroll.tasks.checks import RandomSplit, check_choice, check_counts, check_share
 from unroll.tasks.tag_errors import METRICS
 
-DECODERS = ("softmax", "crf", "morphemes")
+DECODERS = ("softmax", "crf", "morphemes", "features")
 LETTERS = ("character", "jamo")
 
 
@@ -19,9 +19,17 @@ LETTERS = ("character", "jamo")
 class TagData:
     """How the sentences are read; each is the command-line option of the same name."""
 
-    field: str = option("What of a CoNLL-U file is the tag: " + ", ".join(FIELDS) + ".", "upos", metavar="NAME")
+    field: str = option(
+        "What of a CoNLL-U file is the tag: " + ", ".join(FIELDS) + ", or misc:KEY.", "upos", metavar="NAME"
+    )
     word_column: int = option("Column of the words in a file of columns.", 1, metavar="N")
     tag_column: int | None = option("Column of the tags in a file of columns.", metavar="N", shown="the last")
+    beside: tuple[str, ...] = option(
+        "Another field of the CoNLL-U file to learn beside it, which helps where it says more; repeat it.",
+        (),
+        metavar="NAME",
+        shown="none",
+    )
     valid: str | None = option("File to validate on.", metavar="FILE", shown="a part of DATA")
     test: str | None = option("File to score on.", metavar="FILE", shown="a part of DATA")
 
@@ -31,14 +39,15 @@ READING = ("field", "word_column", "tag_column")
 
 
 @dataclass(frozen=True)
-class TagOptions:
+class TagOptions(RandomSplit):
     """What is learned; each is the command-line option of the same name. None is chosen from the training data."""
 
     task: ClassVar[str] = "tag"
     decoder: str | None = option(
-        "How tags are chosen: softmax (each by itself), crf (the best sequence), or morphemes (several to a word).",
+        "How tags are chosen: softmax (each by itself), crf (the best sequence), morphemes (several to a word), or "
+        "features (each attribute by itself).",
         metavar="NAME",
-        shown="morphemes where tags are joined by --joint, else softmax",
+        shown="features for Case=Nom|…, morphemes where tags are joined by --joint, else softmax",
         under=NETWORK,
     )
     joint: str = option("What joins the tags of the morphemes of a word.", "+", metavar="TEXT")
@@ -50,34 +59,38 @@ class TagOptions:
     embedding: int = option("Width of a word's vector.", 64, metavar="N", under=NETWORK)
     letter_size: int = option("Width of what reads a word's letters, each way.", 32, metavar="N", under=NETWORK)
     one_way: bool = option("Read sentences from left to right alone.", False, under=NETWORK)
+    word_dropout: float = option(
+        "Share of words read as unknown in training, so that their letters must tell.", 0.0, metavar="P", under=NETWORK
+    )
     split: str = option("Train, valid, test: fractions or counts.", "0.8,0.1,0.1", metavar="A,B,C")
     split_seed: int = option("Of the random split.", 0, metavar="N")
+    label_smoothing: float = option(
+        "Share of a label's probability given to all labels alike, in training.", 0.0, metavar="SHARE", under=TRAINING
+    )
     batch_tokens: int = option(
         "At most this many words per training step, padding included.", 4_096, metavar="N", under=TRAINING
     )
-    metric: str = option("What decides: " + ", ".join(METRICS) + ".", "accuracy", metavar="NAME", under=TRAINING)
+    metric: str | None = option(
+        "What decides: " + ", ".join(METRICS) + ".",
+        metavar="NAME",
+        shown="span F1 where tags mark spans, else accuracy",
+        under=TRAINING,
+    )
 
     def check(self) -> None:
         """Raises ConfigError naming the option that is wrong."""
-        for name, value, known in (
-            ("decoder", self.decoder, DECODERS),
-            ("letters", self.letters, LETTERS),
-            ("metric", self.metric, METRICS),
-        ):
-            if value is not None and value not in known:
-                raise ConfigError(
-                    f"--{name} '{value}'.{did_you_mean(value, known)}", expected=f"one of {', '.join(known)}"
-                )
-        for name in ("min_count", "embedding", "letter_size", "batch_tokens"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"--{name.replace('_', '-')} {value}", expected="a whole number above 0")
+        check_choice("decoder", self.decoder, DECODERS)
+        check_choice("letters", self.letters, LETTERS)
+        check_choice("metric", self.metric, METRICS)
+        check_counts(self, ("min_count", "embedding", "letter_size", "batch_tokens"))
+        check_share("label-smoothing", self.label_smoothing)
+        check_share("word-dropout", self.word_dropout)
+        if self.label_smoothing and self.decoder == "crf":
+            raise ConfigError(
+                f"--label-smoothing {self.label_smoothing:g} with --decoder crf",
+                expected="a decoder that chooses each tag by itself: a CRF's likelihood is of whole sequences",
+                fix="Remove --label-smoothing, or give --decoder softmax",
+            )
         if not self.joint:
             raise ConfigError("--joint ''", expected="a character or more, as --joint +")
-        if self.split_seed < 0:
-            raise ConfigError(f"--split-seed {self.split_seed}", expected="0 or more")
         self.shares()
-
-    def shares(self) -> Split:
-        """The split. Raises ConfigError."""
-        return parse_split(self.split)

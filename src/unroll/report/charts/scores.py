@@ -75,7 +75,7 @@ def table(result: Result) -> Table:
     """Every metric of every entry, with its interval."""
     metrics = facts.metrics(result)
     scaled = list(dict.fromkeys(k for e in facts.entries(result) for k in e.raw.get("scaled") or {}))
-    shares = {"nominal": "nominal coverage", "width": "mean width"} if "coverage" in metrics else {}
+    shares = {"nominal": "nominal coverage", "width": "mean width"} if "quantile coverage" in metrics else {}
     head = ["", *(h for m in metrics for h in (m, "low", "high")), *(f"scaled {k}" for k in scaled), *shares.values()]
     rows = []
     for entry in facts.entries(result):
