@@ -64,12 +64,13 @@ def command(
     speaks = Processes().is_main
     with ProgressLine(quiet=as_json or not speaks) as line:
         typed["on_note"] = line.note
-        typed["on_epoch"] = lambda record: line.show(_told(record))
+        typed["on_epoch"] = lambda record: line.show(told(record))
         found = train(data, **typed) if config is None else again(config, "training", data, **typed)
     if speaks:
         print_result(found.result, str(found.report), as_json)
 
 
-def _told(record: dict[str, Any]) -> str:
+def told(record: dict[str, Any]) -> str:
+    """An epoch, for the progress line."""
     loss = record["valid_loss"]
     return f"epoch {record['epoch']} · validation loss {'not a number' if loss is None else f'{loss:.4g}'}"

@@ -104,7 +104,7 @@ def run_comparison(
         task,
         measured,
         _failed(networks, failures, options),
-        name=run.path.name,
+        folder=run.path,
         match=options.match,
         network_of=lambda m: _network(run, task, m),
     )

@@ -79,7 +79,7 @@ def run_training(
         step_microseconds=step_microseconds(estimator.network),
     )
     trained = estimator.network
-    result = assemble(task, [measured], [], name=run.path.name, match="hidden", network_of=lambda m: trained)
+    result = assemble(task, [measured], [], folder=run.path, match="hidden", network_of=lambda m: trained)
     command = f"unroll train --config {run.config_file}"
     shared = {"workers": processes.count, "threads_per_worker": max(1, cores() // processes.count)}
     config = estimator.config()

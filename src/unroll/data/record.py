@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unroll.data.frequency import Frequency
+from unroll.data.inputs import Inputs
 from unroll.data.scale import Scaler, time_to_json
 from unroll.data.series import Series, SeriesSet
 from unroll.data.split import PARTS, Ranges
@@ -16,7 +17,7 @@ from unroll.errors import reading_record
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """The columns, the lengths and the scaler of a saved run."""
+    """The columns, the lengths, the scaler and the inputs of a saved run."""
 
     fingerprint: str
     targets: tuple[str, ...]
@@ -28,6 +29,9 @@ class Recorded:
     input_length: int
     horizon: int
     scaler: Scaler
+    inputs: Inputs
+    known: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
 
 
 def data_record(
@@ -44,6 +48,8 @@ def data_record(
         "columns": {
             "targets": list(series_set.targets),
             "features": list(series_set.features),
+            "known": list(series_set.known),
+            "static": list(series_set.static),
             "time": series_set.time_column,
             "group": series_set.group_column,
         },
@@ -56,6 +62,7 @@ def data_record(
         "windows": {part: windows.count(part) for part in PARTS},
         "series": [_series_record(series, ranges[series.name]) for series in series_set.series],
         "scaler": scaler.to_dict(),
+        "inputs": windows.inputs.to_dict(),
         "notes": list(series_set.notes),
     }
 
@@ -63,7 +70,8 @@ def data_record(
 def restore(record: Mapping[str, Any]) -> Recorded:
     """What ``data_record`` kept. Raises RunError where a part is missing or damaged."""
     with reading_record():
-        columns = record["columns"]
+        columns, scaler = record["columns"], Scaler.from_dict(record["scaler"])
+        plain = Inputs(len(scaler.targets) + len(scaler.features))  # of a run before there were other channels
         return Recorded(
             fingerprint=record["fingerprint"],
             targets=tuple(columns["targets"]),
@@ -74,7 +82,10 @@ def restore(record: Mapping[str, Any]) -> Recorded:
             season=record["season"],
             input_length=int(record["input"]),
             horizon=int(record["horizon"]),
-            scaler=Scaler.from_dict(record["scaler"]),
+            scaler=scaler,
+            inputs=Inputs.from_dict(record["inputs"]) if "inputs" in record else plain,
+            known=tuple(columns.get("known", ())),
+            static=tuple(columns.get("static", ())),
         )
 
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unroll.data import Ragged
+from unroll.data import Examples, Ragged
 from unroll.models import SequenceClassifier, pooling
 from unroll.tasks import classify_result as result
 from unroll.tasks.class_baselines import ClassBaseline, fitted_baselines
@@ -54,6 +54,10 @@ class ClassifyTask(RaggedTask):
     labels: tuple[str, ...]
     truth: np.ndarray
     notes: tuple[str, ...]
+
+    @property
+    def examples(self) -> Examples:
+        return self.parts.examples
 
     @property
     def source(self) -> str:

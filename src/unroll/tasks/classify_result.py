@@ -71,12 +71,18 @@ def words(task: ClassifyTask) -> dict[str, Any]:
     return {
         "job": f"classify {task.input.what}s{by}, {len(task.classes)} classes",
         "example": task.input.what,
-        "checked": f"no overlap, {'vocabulary' if task.input.tokens else 'scaler'} fitted on train",
+        "checked": f"no overlap, {_fitted(task.input)} fitted on train",
         "examples": "What was taken for what",
         "gradient": "The loss reads every step's output at once, so it reaches each of them directly: there is no "
         "reach to measure. With --pooling last, reading one way, there is.",
         "definitions": [list(pair) for pair in _DEFINITIONS],
     }
+
+
+def _fitted(input: TextInput | NumberInput) -> str:
+    if isinstance(input, TextInput):
+        return "vocabulary"
+    return "scaler" if input.scale == "standard" else "nothing but the weights"
 
 
 _DEFINITIONS = (

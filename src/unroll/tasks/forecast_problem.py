@@ -42,6 +42,6 @@ class ForecastProblem:
     def _error(self, network: nn.Module, part: str, indices: np.ndarray) -> tuple[Tensor, Tensor]:
         batch = self.task.windows.batch(part, indices)
         device = next(network.parameters()).device
-        x, y, mask, last = (t.to(device) for t in batch)
-        e = (network(x, last) - y) * mask
+        y, mask = batch.y.to(device), batch.mask.to(device)
+        e = (network(*(t.to(device) for t in batch.read())) - y) * mask
         return (e.square() if self.task.loss == "mse" else e.abs()).sum(), mask.sum().clamp(min=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from unroll.data import length_batches
 from unroll.data.split import PARTS
 from unroll.errors import LeakageError
 from unroll.tasks.contract import Probe, Task
+from unroll.tasks.kept import keep
 from unroll.tasks.memory import memory_told, padding_told, training_megabytes
 from unroll.tasks.network import NetworkOptions
 from unroll.train import FitSettings
@@ -90,6 +92,10 @@ class RaggedTask(Task):
                 expected=f"{self.what}s that training has not seen",
             )
         return indices
+
+    def keep(self, baselines: Sequence[Any], folder: Path) -> bool:
+        keep(baselines, folder)
+        return True
 
     def record(self) -> dict[str, Any]:
         found: dict[str, Any] = self.words.record(self)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unroll.data.features import parse_features
+from unroll.tasks.matrix import confusion
 from unroll.tasks.spans import spans_of
 from unroll.tasks.tag_errors import FEATURES, SPANS
 
@@ -46,7 +47,8 @@ def _confused(pairs: Sequence[_Pair], name: str) -> dict[str, Any]:
         (truth, said), times = common[0]
         title = f"{name} most often takes {truth} for {said}: {times:,} of {total[truth]:,}"
     rows = [[truth, said, times, total[truth], example[truth, said]] for (truth, said), times in common]
-    return _table(title, ["truth", "taken for", "times", "of", "as in"], rows, "Test part.")
+    table = _table(title, ["truth", "taken for", "times", "of", "as in"], rows, "Test part.")
+    return {**table, "drawn": confusion(Counter((truth, said) for truth, said, _, _ in pairs), "words")}
 
 
 def _by_tag(pairs: Sequence[_Pair], name: str) -> dict[str, Any]:
