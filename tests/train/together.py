@@ -120,13 +120,16 @@ def all_cases(index, count, port, folder):
     torch.save(every_case(), Path(folder) / f"{index}.pt")
 
 
+RESUMED = {"batch_size": 16, "epoch_size": 160, "accumulate": 3, "ema": 0.9}
+
+
 def resumed_run(index, count, port, folder, last=None):
     """A training with dropout, whose process ``last`` batches kill."""
     join(index, count, port)
     training.CHECKPOINT_SECONDS = 0.0
     torch.manual_seed(index)  # the first one's weights are given to all
     network = Summing(dropout=0.3)
-    records, *_ = fitted(network, Sums(last=last), {"batch_size": 16, "accumulate": 3, "ema": 0.9}, Path(folder))
+    records, *_ = fitted(network, Sums(last=last), RESUMED, Path(folder))
     torch.save((records, network.state_dict()), Path(folder) / f"{index}.pt")
 
 
