@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from unroll.data.sentences import Sentences
+from unroll.data.wording import counted, listed
 from unroll.errors import DataError, reading_record
 from unroll.tasks.beside import RaggedEstimator
 from unroll.tasks.kept import FIELDS_FILE, Kept
@@ -104,6 +105,10 @@ class Tagger(RaggedEstimator):
         def scores(found: list[list[str]]) -> dict[str, float | None]:
             return tag_errors(truth, found, new, self.record["marks"]).scores()
 
+        missed = [tag for own in truth for tag in own if tags.encode(tag) is None]
+        if missed:
+            names = listed(sorted(set(missed)), 5)
+            notes = [f"{counted(len(missed), 'word')} with a tag that training has not: {names}", *notes]
         beside = {baseline.name: scores(baseline.tags(words)) for baseline in baselines}
         return {"sentences": len(indices), "network": scores(said), "baselines": beside, "notes": notes}
 
