@@ -147,12 +147,28 @@ def test_a_run_overwritten_keeps_the_baselines_of_the_new_one(tmp_path):
     assert tfidf["words"] is False
 
 
-def test_arrays_that_are_not_at_hand_leave_the_majority():
+def test_what_was_evaluated_is_saved_with_its_baselines(tmp_path):
+    """Fitted on a dataframe that no run folder can name; what was not evaluated has the majority, and says why."""
+    from unroll import Classifier
+
+    frame = pl.DataFrame({"document": ["good film", "dull"], "label": ["p", "n"]})
+    made = Classifier("gru", 4, epochs=1, embedding=4).fit(reviews(), text="document", label="label")
+    made.save(tmp_path / "early")
+    early = load_run(tmp_path / "early").evaluate(frame)
+    assert list(early["baselines"]) == ["majority"]
+    assert "is not at hand" in early["notes"][0]
+    scores = made.evaluate(frame)
+    made.save(tmp_path / "late")
+    late = load_run(tmp_path / "late")
+    assert late.evaluate(frame)["baselines"] == scores["baselines"]
+    late.save(tmp_path / "later")
+    assert load_run(tmp_path / "later").evaluate(frame)["baselines"] == scores["baselines"]
+    assert set(scores["baselines"]) == {"TF-IDF + logistic regression", "majority"}
+
+
+def test_arrays_are_scored_beside_every_baseline():
     from unroll import Classifier
 
     sequences, labels = waves(60)
     made = Classifier("gru", 4, epochs=1).fit((sequences, labels))
     assert set(made.evaluate((sequences, labels))["baselines"]) > {"majority", "1-NN DTW"}
-    frame = pl.DataFrame({"document": ["good film", "dull"], "label": ["p", "n"]})
-    text = Classifier("gru", 4, epochs=1, embedding=4).fit(reviews(), text="document", label="label")
-    assert np.isfinite(text.evaluate(frame)["baselines"]["TF-IDF + logistic regression"]["NLL"])
