@@ -21,7 +21,7 @@ from unroll.tasks.tag_baselines import MostFrequentTag
 from unroll.tasks.tag_errors import FEATURES, METRICS, SPANS, TagErrors, marks_of, tag_errors
 from unroll.tasks.tag_inputs import EncodedSentences, WordInput
 from unroll.tasks.tag_options import READING, TagData, TagOptions
-from unroll.tasks.tag_reading import read_tagged, rewritten
+from unroll.tasks.tag_reading import in_order, read_tagged
 from unroll.tasks.tag_sets import FeatureSet, Tags, TagSet
 
 if TYPE_CHECKING:
@@ -193,10 +193,12 @@ def prepare(source: Any, data: TagData, options: TagOptions) -> TagTask:
         )
     marks = marks_of(every)
     _check_metric(options.metric, marks)
+    if marks == FEATURES:
+        sentences = in_order(sentences)
+        held = [[str(tag) for tag in sentences.tags[k]] for k in train]
     decoder = options.decoder or _usual_decoder(held, marks, options.joint)
     input = WordInput.fit([sentences.words[k] for k in train], options)
     tags = fitted_tags(held, decoder, marks, options.joint)
-    sentences = rewritten(sentences, tags)
     known: dict[str, list[int] | None] = {}
     rows = []
     for own in sentences.tags:

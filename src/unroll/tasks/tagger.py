@@ -17,10 +17,10 @@ from unroll.tasks.kept import FIELDS_FILE, Kept
 from unroll.tasks.options import check_known
 from unroll.tasks.tag import KIND, AnyTagger, TagTask, build_tagger, network_tags, prepare
 from unroll.tasks.tag_baselines import MostFrequentTag
-from unroll.tasks.tag_errors import tag_errors
+from unroll.tasks.tag_errors import FEATURES, tag_errors
 from unroll.tasks.tag_inputs import inputs_from
 from unroll.tasks.tag_options import TagData
-from unroll.tasks.tag_reading import all_tagged, read_source, rewritten
+from unroll.tasks.tag_reading import all_tagged, in_order, read_source
 
 
 class Tagger(RaggedEstimator):
@@ -129,7 +129,8 @@ class Tagger(RaggedEstimator):
             return _given(data), np.arange(len(data))
         sentences = read_source(data, options, "test")
         if tagged:
-            sentences = rewritten(all_tagged(sentences), inputs_from(self.record)[1])
+            sentences = all_tagged(sentences)
+            sentences = in_order(sentences) if self.record["marks"] == FEATURES else sentences
         return sentences, np.arange(len(sentences))
 
     def _own_test(self, options: TagData) -> tuple[Sentences, np.ndarray]:
