@@ -26,7 +26,7 @@ def fitted(request):
 
 def test_it_says_a_class_and_a_probability_of_each(fitted):
     found = fitted.predict(pl.DataFrame({"document": NEWER}))
-    assert found.columns == ["class", "probability", "p(n)", "p(p)", "tokens", "known"]
+    assert found.columns == ["class", "probability", "p(n)", "p(p)", "tokens", "read", "known"]
     assert found["class"][:2].to_list() == ["p", "n"]
     np.testing.assert_allclose(found["p(n)"] + found["p(p)"], 1)
     assert found["tokens"].to_list() == [2, 3, 0, 2]

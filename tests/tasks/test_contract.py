@@ -9,7 +9,7 @@ import torch
 
 from tasks.classifying import reviews, text_task, wave_task
 from tasks.making import frame, task_of
-from tasks.tagging import tag_task
+from tasks.tagging import inflected, tag_task
 from unroll.errors import ConfigError, RunError
 from unroll.tasks import TASKS, NetworkOptions, load_run, options_dict, options_from, prepare, task_kind
 from unroll.train import FitSettings, RunFolder, fit
@@ -22,6 +22,7 @@ MAKERS = {
     "classify": text_task,
     "tag": lambda: tag_task(),
     "tag, morphemes": lambda: tag_task(joined=True),
+    "tag, features": lambda: tag_task(inflected(), reading={"field": "xpos"}),
     "tag, spans by a crf": lambda: tag_task(spans=True, decoder="crf", one_way=True),
     "classify, numbers": lambda: wave_task(pooling="max", bidirectional=True),
 }

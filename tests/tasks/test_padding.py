@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from tasks.classifying import reviews, text_task, wave_task, waves
-from tasks.tagging import sentences, tag_task
-from tasks.test_features import inflected
+from tasks.tagging import inflected, sentences, tag_task
 from unroll.data import Ragged, RaggedBatch
 from unroll.data.tokens import SUBWORD, UNITS
 from unroll.models import POOLINGS

@@ -80,6 +80,10 @@ class TextInput(Input):
     def cut(self, text: str) -> np.ndarray:
         return self.grams.encode(self.vocabulary.encode(text)[: self.longest])
 
+    def count(self, text: str) -> int:
+        """How many tokens a document has, read or not."""
+        return len(self.vocabulary.encode(text))
+
     @property
     def tokens(self) -> int:
         return self.grams.count

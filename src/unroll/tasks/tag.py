@@ -24,7 +24,7 @@ from unroll.tasks.tag_errors import FEATURES, METRICS, SPANS, TagErrors, tag_err
 from unroll.tasks.tag_fitting import fit_tags, numbers_of
 from unroll.tasks.tag_inputs import EncodedSentences, WordInput
 from unroll.tasks.tag_options import READING, TagData, TagOptions
-from unroll.tasks.tag_reading import read_tagged, rewritten
+from unroll.tasks.tag_reading import in_order, read_tagged
 from unroll.tasks.tag_sets import FeatureSet, Tags
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def prepare(source: Any, data: TagData, options: TagOptions) -> TagTask:
     tags, marks, decoder = fit_tags(held, options.decoder, options.joint, name)
     _check_metric(options.metric, marks)
     input = WordInput.fit([sentences.words[k] for k in train], options)
-    sentences = rewritten(sentences, tags)
+    sentences = in_order(sentences) if marks == FEATURES else sentences
     numbers = numbers_of(sentences.tags, tags)
     beside = read_beside(source, data, options.joint, sentences, train.tolist())
     more = result.notes(sentences, indices, numbers, decoder, options.decoder is None)
