@@ -9,6 +9,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from unroll.data import show_time
+from unroll.data.statics import told as statics_told
+from unroll.data.wording import listed
+from unroll.tasks import forecast_intervals as intervals
 from unroll.tasks.baselines import Baseline
 from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double
@@ -26,6 +29,10 @@ def described(task: ForecastTask, metric: str, match: str) -> dict[str, Any]:
         "name": "forecast",
         "targets": list(task.targets),
         "features": list(task.series_set.features),
+        "known": list(task.series_set.known),
+        "static": list(task.series_set.static),
+        "calendar": list(task.series_set.calendar),
+        "times": "irregular" if task.series_set.irregular else "regular",
         "horizon": task.horizon,
         "input": task.input,
         "season": task.season,
@@ -33,6 +40,7 @@ def described(task: ForecastTask, metric: str, match: str) -> dict[str, Any]:
         "metric": metric,
         "match": match,
         "loss": task.loss,
+        "interval": task.interval if intervals.possible(task) else None,
     }
 
 
@@ -49,7 +57,7 @@ def data_facts(task: ForecastTask, absent: Sequence[str] = ()) -> dict[str, Any]
         "unit": task.series_set.frequency.plural,
         "split": rows,
         "windows": {part: task.windows.count(part) for part in parts},
-        "notes": [*task.notes, *(f"no baseline {a}" for a in absent)],
+        "notes": [*task.notes, *(f"no baseline {a}" for a in absent), *intervals.why_not(task)],
     }
 
 
@@ -66,19 +74,46 @@ def protocol(task: ForecastTask) -> str:
         f"the {loss} error of standardised values on training windows, stop early on validation windows, and are "
         "scored once on all test windows, in the data's own units. MASE divides the absolute error by the mean "
         f"change over {season} step{'' if season == 1 else 's'} in the training range. Missing targets are neither "
-        "learned nor scored."
+        f"learned nor scored.{_of_inputs(task)}{_intervals(task)}"
     )
+
+
+def _intervals(task: ForecastTask) -> str:
+    if not intervals.possible(task):
+        return ""
+    return (
+        f" {100 * task.interval:g} % intervals are conformal: as wide, at each step, as the errors of the validation "
+        "windows over the series' deviation ask for. Early stopping has looked at the same windows, which makes them a "
+        "little narrow; how much of the truth they hold is measured on the test windows."
+    )
+
+
+def _of_inputs(task: ForecastTask) -> str:
+    """What networks and ridge read beside targets and features."""
+    of, inputs = task.series_set, task.windows.inputs
+    told = []
+    if of.future:
+        told.append(f"Of the steps to be forecast these are known and read: {listed(of.future)}.")
+    if inputs.masked:
+        names = listed([of.channels[k] for k in inputs.masked])
+        since = " and how long before it was observed" if inputs.since else ""
+        told.append(f"Missing inputs repeat the last value; networks read whether it was observed{since}: {names}.")
+    if inputs.statics:
+        told.append(f"What does not change in a series is read at every step: {statics_told(inputs.statics)}.")
+    return "".join(f" {sentence}" for sentence in told)
 
 
 def probe(task: ForecastTask, network: nn.Module) -> Probe:
     """Validation windows, evenly spaced, in float64."""
     count = task.windows.count("valid")
     indices = np.unique(np.linspace(0, count - 1, min(PROBED, count)).round().astype(int))
-    x, y, mask, last = (part.double() for part in task.windows.batch("valid", indices))
+    batch = task.windows.batch("valid", indices)
+    x, last, *future = (part.double() for part in batch.read())
+    y, mask = batch.y.double(), batch.mask.double()
     double = in_double(network)
 
     def loss(summary: Tensor) -> Tensor:
-        e = (double.forecast(summary, last) - y) * mask  # type: ignore[operator]
+        e = (double.forecast(summary, last, *future) - y) * mask  # type: ignore[operator]
         return e.square().sum(dim=(1, 2))
 
     return Probe(double.encoder, double.differences(x, last), None, loss)  # type: ignore[operator, arg-type]

@@ -17,13 +17,15 @@ from unroll.data import (
     Series,
     SeriesSet,
     Windows,
-    history_window,
+    extended,
+    origin_window,
     restore,
     show_time,
 )
 from unroll.errors import DataError
 from unroll.models import DirectForecast
-from unroll.tasks.baselines import LastValue, SeasonalNaive
+from unroll.tasks import forecast_intervals as intervals
+from unroll.tasks.conformal import Conformal
 from unroll.tasks.estimator import Estimator
 from unroll.tasks.forecast import (
     KIND,
@@ -34,6 +36,9 @@ from unroll.tasks.forecast import (
     read_series,
 )
 from unroll.tasks.options import check_known, names
+
+ENDINGS = ("", "_low", "_high")
+"""Of the columns of a forecast, the first of which is the target's own."""
 
 
 class Forecaster(Estimator):
@@ -69,6 +74,11 @@ class Forecaster(Estimator):
         time: str | None = None,
         group: str | None = None,
         missing: str = "error",
+        known: str | Sequence[str] = (),
+        static: str | Sequence[str] = (),
+        calendar: str | None = None,
+        times: str = "regular",
+        since: bool = False,
         out: str | Path | None = None,
         overwrite: bool = False,
         **reading: Any,
@@ -76,8 +86,9 @@ class Forecaster(Estimator):
         """Train on ``data``: a path, the name of a data set, or any dataframe.
 
         With ``out``, everything is written there as it goes; a run that was killed continues when called again.
-        ``reading`` are further options of how the data is read (``na``, ``delimiter``, ``layout``, ``sort``,
-        ``drop_bad_rows``, ``skip_bad_series``).
+        ``known`` columns are read of the steps to be forecast too, ``static`` ones are constant within a series;
+        ``calendar``, ``times`` and ``since`` as in ``unroll train --help``. ``reading`` are further options of how the
+        data is read (``na``, ``delimiter``, ``layout``, ``sort``, ``drop_bad_rows``, ``skip_bad_series``).
 
         Raises:
             DataError, ConfigError, RunError: what to change is in the message.
@@ -88,6 +99,11 @@ class Forecaster(Estimator):
             time=time,
             group=group,
             missing=missing,
+            known=names(known),
+            static=names(static),
+            calendar=calendar,
+            times=times,
+            since=since,
             **_reading(reading),
         )
         task = prepare(data, self.data_options, self.task_options)
@@ -97,28 +113,32 @@ class Forecaster(Estimator):
         """Forecast the steps that follow the end of ``data``, or of the training data if none is given.
 
         ``reading`` changes how ``data`` is read from how the training data was (``missing="carry"``, ``sort=True``,
-        ``na``, ``delimiter``, ``drop_bad_rows``, ``skip_bad_series``).
+        ``na``, ``delimiter``, ``drop_bad_rows``, ``skip_bad_series``). Where columns are known of the future, or times
+        are irregular, the last rows of ``data`` are the steps to forecast: with these columns, without targets.
 
         Returns:
             a polars frame: the series' group column if there is one, the time column (``step`` if there is none),
-            and one column per target.
+            and per target a column of its name and, where the run has intervals, ``NAME_low`` and ``NAME_high``.
 
         Raises:
-            DataError: ``data`` lacks a column, or has no rows.
+            DataError: ``data`` lacks a column, has no rows, or does not reach far enough into the future.
             RunError: nothing is trained or loaded yet.
         """
         import polars as pl
 
         network, recorded = self._trained(), restore(self.record)
         series_set = self._series(data, recorded, reading)
-        frames = [self._future(series, network, recorded) for series in series_set.series]
+        fitted = intervals.restored(self.calibration).get(intervals.NETWORK)
+        whole = [extended(series, series_set, recorded.horizon) for series in series_set.series]
+        frames = [self._future(series, network, recorded, fitted) for series in whole]
         time, group = series_set.time_column or "step", series_set.group_column
         columns: dict[str, Any] = {}
         if group is not None:
             columns[group] = [name for name, times, _ in frames for _ in times]
         columns[time] = _as_dates(np.concatenate([times for _, times, _ in frames]))
         values = np.concatenate([forecast for _, _, forecast in frames])
-        columns |= {target: values[:, k] for k, target in enumerate(recorded.targets)}
+        for k, target in enumerate(recorded.targets):
+            columns |= {f"{target}{ending}": column for ending, column in zip(ENDINGS, values[:, k].T)}
         return pl.DataFrame(columns)
 
     def evaluate(self, data: Any = None, **reading: Any) -> dict[str, Any]:
@@ -128,24 +148,27 @@ class Forecaster(Estimator):
 
         Returns:
             ``{"windows": n, "network": {...}, "baselines": {name: {...}}}``, each with MASE, MAE, RMSE, sMAPE in
-            the data's units and "scaled" MSE and MAE on standardised values.
+            the data's units and "scaled" MSE and MAE on standardised values; where the run has intervals also their
+            coverage, mean width and MSIS, and under "notes" how often they held, with its standard error.
 
         Raises:
             DataError: no window of ``data`` lies wholly after the training and validation ranges.
         """
         network = self._trained()
         task = self.task if data is None and self.task is not None else self._scoring_task(data, reading)
-        baselines = ([SeasonalNaive(task.season)] if task.season else []) + [LastValue()]
+        errors = {intervals.NETWORK: task.errors(network)} | {b.name: task.errors(b) for b in intervals.naive(task)}
+        scores = {name: {**one.scores(), "scaled": one.scaled()} for name, one in errors.items()}
+        notes = intervals.told(task, errors)
         return {
             "windows": task.windows.count("test"),
-            "network": _scored(task, network),
-            "baselines": {b.name: _scored(task, b) for b in baselines},
+            "network": scores.pop(intervals.NETWORK),
+            "baselines": scores,
+            **({"notes": notes} if notes else {}),
         }
 
     def _rebuilt(self) -> DirectForecast:
         recorded = restore(self.record)
-        channels = len(recorded.targets) + len(recorded.features)
-        return build_network(self.network_options, channels, len(recorded.targets), recorded.horizon)
+        return build_network(self.network_options, recorded.inputs, len(recorded.targets), recorded.horizon)
 
     def _series(self, data: Any, recorded: Recorded, reading: dict[str, Any]) -> SeriesSet:
         if data is None and self.task is not None:
@@ -157,6 +180,8 @@ class Forecaster(Estimator):
             self.data_options,
             targets=recorded.targets,
             features=recorded.features,
+            known=recorded.known,
+            static=recorded.static,
             time=recorded.time_column or "none",
             group=recorded.group_column,
             **_reading(reading),
@@ -164,15 +189,21 @@ class Forecaster(Estimator):
         return read_series(source, columns, frequency=recorded.frequency)
 
     def _future(
-        self, series: Series, network: DirectForecast, recorded: Recorded
+        self, series: Series, network: DirectForecast, recorded: Recorded, fitted: Conformal | None
     ) -> tuple[str, np.ndarray, np.ndarray]:
-        scaler = _knowing(recorded.scaler, series)
-        x, last = history_window(series, scaler, recorded.input_length)
+        """Name, times, and values (horizon, targets, 1), or with the bounds of the interval (horizon, targets, 3), of
+        the last ``horizon`` rows of ``series``, which have no targets."""
+        horizon = recorded.horizon
+        scaler = _knowing(recorded.scaler, series, horizon)
+        window = origin_window(series, scaler, recorded.inputs, recorded.input_length, horizon)
         device = next(network.parameters()).device
         with torch.no_grad():
-            scaled = network(x.to(device), last.to(device))[0].double().cpu().numpy()
-        values = scaler.inverse(series.name, scaled, range(len(recorded.targets)))
-        return series.name, recorded.frequency.after(series.times[-1], recorded.horizon), values
+            scaled = network(*(part.to(device) for part in window))[0].double().cpu().numpy()
+        told = [scaled]
+        if fitted is not None:
+            told += [bound[0] for bound in fitted.bounds(scaled[None], scaled[None], np.ones((1, scaled.shape[1])))]
+        values = np.stack([scaler.inverse(series.name, v, range(len(recorded.targets))) for v in told], axis=-1)
+        return series.name, series.times[-horizon:], values
 
     def _scoring_task(self, data: Any, reading: dict[str, Any]) -> ForecastTask:
         """``data`` as a task that has a test part only."""
@@ -184,15 +215,25 @@ class Forecaster(Estimator):
         for series in series_set.series:
             _check_rows_left(series, ranges[series.name], recorded)
         scaler = _with_new(recorded.scaler, series_set, ranges)
-        windows = Windows(series_set, ranges, scaler, recorded.input_length, recorded.horizon, parts=("test",))
+        length, horizon = recorded.input_length, recorded.horizon
+        windows = Windows(series_set, ranges, scaler, length, horizon, inputs=recorded.inputs, parts=("test",))
         scales = {
             name: np.array([np.nan if v is None else v for v in scale])
             for name, scale in self.record["mase_scale"].items()
         }
-        season = recorded.season
-        asked = self.task_options
+        season, asked, fitted = recorded.season, self.task_options, intervals.restored(self.calibration)
         return ForecastTask(
-            series_set, ranges, scaler, windows, season, "given", asked.metric, asked.learned_loss, scales
+            series_set,
+            ranges,
+            scaler,
+            windows,
+            season,
+            "given",
+            asked.metric,
+            asked.learned_loss,
+            scales,
+            asked.interval if fitted else 0.0,
+            fitted,
         )
 
 
@@ -202,11 +243,6 @@ def _reading(given: dict[str, Any]) -> dict[str, Any]:
     return given | ({"na": names(given["na"])} if "na" in given else {})
 
 
-def _scored(task: ForecastTask, forecaster: Any) -> dict[str, Any]:
-    errors = task.errors(forecaster)
-    return {**errors.scores(), "scaled": errors.scaled()}
-
-
 def _as_dates(times: np.ndarray) -> np.ndarray:
     """Whole days as dates without a time of day."""
     if times.dtype.kind == "M" and bool((times == times.astype("datetime64[D]")).all()):
@@ -214,15 +250,18 @@ def _as_dates(times: np.ndarray) -> np.ndarray:
     return times
 
 
-def _knowing(scaler: Scaler, series: Series) -> Scaler:
-    """``scaler``, fitted on a series it has not met from that series' own history."""
-    return scaler if series.name in scaler.fits else scaler.fit_history(series)
+def _knowing(scaler: Scaler, series: Series, horizon: int) -> Scaler:
+    """``scaler``, fitted on a series it has not met from that series' own history, without its last rows."""
+    if series.name in scaler.fits:
+        return scaler
+    end = series.rows - horizon
+    return scaler.fit_history(replace(series, times=series.times[:end], values=series.values[:end]))
 
 
 def _with_new(scaler: Scaler, series_set: SeriesSet, ranges: dict[str, Ranges]) -> Scaler:
     """``scaler`` with the series it has not met, fitted on the rows before those that are scored."""
     new = series_set.without(set(scaler.fits))
-    return Scaler(scaler.targets, scaler.features, {**scaler.fits, **Scaler.fit(new, ranges).fits})
+    return replace(scaler, fits={**scaler.fits, **Scaler.fit(new, ranges).fits})
 
 
 def _test_range(series: Series, held: dict[str, Any] | None, same: bool, input_length: int) -> Ranges:

@@ -14,6 +14,7 @@ from unroll.data.wording import counted
 from unroll.errors import DataError
 from unroll.tasks.sources import files_of, given_parts, own_parts
 from unroll.tasks.tag_options import TagData, TagOptions
+from unroll.tasks.tag_sets import Tags
 
 
 def read_source(source: Any, data: TagData, part: str = "train") -> Sentences:
@@ -40,6 +41,15 @@ def all_tagged(sentences: Sentences) -> Sentences:
                 fix="Complete it, or give another --field or --tag-column",
             )
     return sentences
+
+
+def rewritten(sentences: Sentences, tags: Tags) -> Sentences:
+    """``sentences`` with every tag in its one way of writing. Raises DataError naming a word whose tag has none."""
+    written = tuple(
+        tuple(tags.normal(str(tag), f"at {sentences.where(k, i)}") for i, tag in enumerate(own))
+        for k, own in enumerate(sentences.tags)
+    )
+    return sentences if written == sentences.tags else replace(sentences, tags=written)
 
 
 def read_tagged(
