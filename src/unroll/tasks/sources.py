@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unroll.data.registry import resolve
+from unroll.data.registry import known_name, resolve
 
 
 def files_of(source: Any, part: str) -> list[Path] | None:
@@ -27,6 +27,14 @@ def given_parts(source: Any, valid: str | None, test: str | None) -> dict[str, A
         elif files_of(source, "train") != (own := files_of(source, part)) and own:
             given[part] = source
     return given
+
+
+def shown_name(source: Any, file: str) -> str:
+    """The name of the data set that ``source`` is the name of, else ``file``."""
+    files = files_of(source, "train")
+    if files is None or files == [Path(source).expanduser()]:
+        return file
+    return known_name(str(source)) or file
 
 
 def own_parts(source: Any, given: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
