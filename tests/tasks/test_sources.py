@@ -70,6 +70,7 @@ def test_the_parts_of_a_set_are_its_files(sets, packed):
     for name in ("x-reviews", "X-Reviews", "reviews"):
         task = classify(name)
         assert task.source == "x-reviews"
+        assert f"Parts that the data set {name} itself has: valid: x-reviews-valid.csv" in task.protocol()
         assert {part: len(own) for part, own in task.parts.indices.items()} == SIZES
         assert {part: words(task, part) for part in SIZES} == {part: {part} for part in SIZES}
         assert any("parts that the data set" in note and f"test: {'x-reviews-test.csv'}" in note for note in task.notes)
@@ -96,12 +97,14 @@ def test_a_file_of_a_set_given_by_its_path_is_a_file_like_any_other(sets):
     task = classify(str(folder / "reviews-train.csv"))
     assert {part: words(task, part) for part in SIZES} == {part: {"train"} for part in SIZES}
     assert task.source == "reviews-train.csv"
+    assert "itself has" not in task.protocol()
 
 
 def test_sentences_come_in_the_parts_of_their_set(sets):
     sets("x-bank", "conllu", SIZES)
     task = prepare("bank", TagData(), TagOptions())
     assert {part: len(own) for part, own in task.indices.items()} == SIZES
+    assert "Parts that the data set bank itself has: valid: x-bank-valid.conllu" in task.protocol()
     for part, own in task.indices.items():
         assert all(task.sentences.words[k][0].startswith(part) for k in own)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from unroll.data.registry import known_name, resolve
+
+_OWN = "parts that the data set "
 
 
 def files_of(source: Any, part: str) -> list[Path] | None:
@@ -40,4 +42,9 @@ def shown_name(source: Any, file: str) -> str:
 def own_parts(source: Any, given: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     """Which of the ``given`` parts are files of the data set ``source`` itself, in words; ``names`` are theirs."""
     own = [f"{part}: {names[part]}" for part, path in given.items() if path is source]
-    return [f"parts that the data set {source} itself has: {', '.join(own)}"] if own else []
+    return [f"{_OWN}{source} itself has: {', '.join(own)}"] if own else []
+
+
+def said_of_own_parts(notes: Sequence[str]) -> str:
+    """What ``own_parts`` said, as a sentence among others; empty where it said nothing."""
+    return "".join(f"{note[0].upper()}{note[1:]}. " for note in notes if note.startswith(_OWN))
