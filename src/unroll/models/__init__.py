@@ -10,8 +10,9 @@ from unroll.models.multihead import MultiHeadAttention
 from unroll.models.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling, Pooling
 from unroll.models.positions import sinusoids
 from unroll.models.registry import ATTENTIONS, POOLINGS, attention, pooling
-from unroll.models.tag import MorphemeTagger, SequenceTagger, WordBatch, WordEncoder
+from unroll.models.tag import FeatureHead, MorphemeHead, SequenceHead, TagHead, WordTagger
 from unroll.models.transformer import TransformerEncoder
+from unroll.models.words import WordBatch, WordEncoder
 
 __all__ = [
     "ATTENTIONS",
@@ -22,21 +23,24 @@ __all__ = [
     "AttentionPooling",
     "DirectForecast",
     "DotAttention",
+    "FeatureHead",
     "GeneralAttention",
     "KeyValueState",
     "LastPooling",
     "MaxPooling",
     "MeanPooling",
     "Memory",
-    "MorphemeTagger",
+    "MorphemeHead",
     "MultiHeadAttention",
     "Pooling",
     "SequenceClassifier",
-    "SequenceTagger",
+    "SequenceHead",
+    "TagHead",
     "TransformerEncoder",
     "TransformerStream",
     "WordBatch",
     "WordEncoder",
+    "WordTagger",
     "attention",
     "pooling",
     "sinusoids",
