@@ -26,11 +26,17 @@ _REACHES, _WHICH = "gradient reaches", ""
 _LEFT = ("95 % interval", _REACHES, _WHICH)
 
 # The order in which columns leave when the table does not fit.
-<<<<<<< HEAD
-_OPTIONAL = ("memory", "step", "coverage", "quantiles hold", "train", "parameters", "gradient reaches", "95 % interval")
-=======
-_OPTIONAL = ("memory", "step", "coverage", "train", "parameters", _REACHES, _WHICH, "95 % interval")
->>>>>>> f34ce366855868125e845fc266b1771973729f0c
+_OPTIONAL = (
+    "memory",
+    "step",
+    "coverage",
+    "quantiles hold",
+    "train",
+    "parameters",
+    _REACHES,
+    _WHICH,
+    "95 % interval",
+)
 
 
 def render_terminal(

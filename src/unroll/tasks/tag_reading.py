@@ -13,7 +13,7 @@ from unroll.data.sentences import Sentences, read_sentences
 from unroll.data.split import PARTS
 from unroll.data.wording import counted
 from unroll.errors import DataError
-from unroll.tasks.sources import files_of, given_parts, own_parts
+from unroll.tasks.sources import files_of, given_parts, own_parts, shown_name
 from unroll.tasks.tag_options import TagData, TagOptions
 
 
@@ -82,7 +82,7 @@ def read_tagged(
         if twice:
             notes.append(f"{twice:,} of {len(more):,} {part} sentences are also in training")
         joined = _joined(joined, more)
-    return joined, indices, notes, own.name
+    return joined, indices, notes, shown_name(source, own.name)
 
 
 def _joined(one: Sentences, other: Sentences) -> Sentences:
