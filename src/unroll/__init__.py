@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "Backtest": "unroll.comparison",
     "Classifier": "unroll.tasks",
     "Comparison": "unroll.comparison",
     "Forecaster": "unroll.tasks",
     "Tagger": "unroll.tasks",
     "Trace": "unroll.inspect",
     "UnrollError": "unroll.errors",
+    "backtest": "unroll.api",
     "compare": "unroll.api",
     "trace": "unroll.inspect",
 }
@@ -26,8 +28,8 @@ _PACKAGES = ("bench", "comparison", "data", "inspect", "kernels", "models", "nn"
 __all__ = ["__version__", *_HOME, *_PACKAGES]
 
 if TYPE_CHECKING:
-    from unroll.api import compare
-    from unroll.comparison import Comparison
+    from unroll.api import backtest, compare
+    from unroll.comparison import Backtest, Comparison
     from unroll.errors import UnrollError
     from unroll.inspect import Trace, trace
     from unroll.tasks import Classifier, Forecaster, Tagger

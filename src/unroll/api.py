@@ -8,10 +8,19 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from unroll.comparison import CompareOptions, Comparison, Progress, run_comparison, run_training
+from unroll.comparison import (
+    Backtest,
+    BacktestOptions,
+    CompareOptions,
+    Comparison,
+    Progress,
+    run_backtest,
+    run_comparison,
+    run_training,
+)
 from unroll.comparison.plan import CELLS, LEARNING_RATES
 from unroll.errors import ConfigError, RunError
-from unroll.report import write_report
+from unroll.report import write_backtest, write_report
 from unroll.tasks import (
     DEFAULT,
     ForecastOptions,
@@ -23,7 +32,7 @@ from unroll.tasks import (
     stem,
     task_kind,
 )
-from unroll.train import FitSettings, RunFolder
+from unroll.train import FitSettings, Processes, RunFolder
 from unroll.train.run_folder import read_config
 
 _T = TypeVar("_T")
@@ -157,32 +166,96 @@ def train(
     Arguments as in ``compare``, and ``cell``, ``lr`` and ``seed`` for the one network. ``Forecaster.load(out)``
     gives the trained forecaster.
 
+    Started in several processes (``torchrun``, ``accelerate launch``), all of them call it alike and train one network
+    together, each on its part of every batch; the first alone writes.
+
     Raises:
         DataError, ConfigError, RunError: what to change is in the message.
     """
     given = dict(locals())
     kind = task_kind(task)
     given |= _of_no_task(kind, options)
-    found = run_training(
+    processes = Processes()
+    with processes.together():
+        found = run_training(
+            _source(data),
+            *_of_task(kind, train, given),
+            _pick(NetworkOptions, given),
+            _settings(kind, given),
+            Path(out) if out is not None else Path("runs") / f"{stem(data)}-{cell.rpartition(':')[2]}",
+            overwrite=overwrite,
+            on_epoch=on_epoch,
+            on_note=on_note,
+        )
+        if processes.is_main:
+            write_report(found.result, found.report)
+    return found
+
+
+def backtest(
+    data: Any,
+    *,
+    origins: int = BacktestOptions.origins,
+    step: int | None = None,
+    refit: bool | int = False,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    **options: Any,
+) -> Backtest:
+    """Forecast from ``origins`` places of the past as it would have been done there, and score it beside the baselines.
+
+    Args:
+        origins: how many; the last one ends with the data.
+        step: rows from one origin to the next, the horizon if not given.
+        refit: False trains once, before the first origin; True trains a new network at every origin, a number k at
+            every k-th. A new network has new weights from the seed, and all that is fitted is fitted anew on rows
+            before its origin.
+        options: as in ``train``; ``horizon`` has to be given.
+
+    Raises:
+        DataError, ConfigError, RunError: what to change is in the message.
+
+    Example::
+
+        >>> found = unroll.backtest("co2", target="co2", horizon=12, missing="carry", origins=8, refit=True)
+        >>> found.scores.filter(forecaster="GRU 64")["MASE"]
+    """
+    declared = {n: p.default for n, p in inspect.signature(train).parameters.items() if p.default is not p.empty}
+    given = declared | {n: v for n, v in options.items() if n in declared}
+    given["options"] = {n: v for n, v in options.items() if n not in declared}
+    kind = task_kind(given["task"])
+    if kind.name != "forecast":
+        raise ConfigError(f"a backtest of the task {kind.name}", expected="forecast", fix="Leave out --task")
+    given |= _of_no_task(kind, given["options"])
+    name = f"{stem(data)}-{str(given['cell']).rpartition(':')[2]}-backtest"
+    found = run_backtest(
         _source(data),
         *_of_task(kind, train, given),
         _pick(NetworkOptions, given),
         _settings(kind, given),
-        Path(out) if out is not None else Path("runs") / f"{stem(data)}-{cell.rpartition(':')[2]}",
+        BacktestOptions(origins, step, int(refit)),
+        Path(out) if out is not None else Path("runs") / name,
         overwrite=overwrite,
         on_epoch=on_epoch,
-        on_note=on_note,
     )
-    write_report(found.result, found.report)
+    write_backtest(found.result, found.report)
     return found
 
 
-def again(config: str | Path, kind: str, data: Any = None, **changes: Any) -> Comparison:
+_AGAIN: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+    "comparison": (compare, ("compare",)),
+    "training": (train, ("network",)),
+    "backtest": (backtest, ("network", "backtest")),
+}
+
+
+def again(config: str | Path, kind: str, data: Any = None, **changes: Any) -> Any:
     """Repeat the run of a ``config.yaml``, with ``changes`` to its arguments, in a folder of its own.
 
     Args:
         config: the file, or the run folder that holds it.
-        kind: ``"comparison"`` or ``"training"``, what the file must be of.
+        kind: ``"comparison"``, ``"training"`` or ``"backtest"``, what the file must be of.
         data: other data than the config's.
 
     Raises:
@@ -193,10 +266,12 @@ def again(config: str | Path, kind: str, data: Any = None, **changes: Any) -> Co
     held = read_config(path)
     if held.get("kind") != kind:
         raise RunError(f"{path} is of a {held.get('kind')}", expected=f"the config of a {kind}")
-    run, parts = (compare, "compare") if kind == "comparison" else (train, "network")
+    run, parts = _AGAIN[kind]
     task = task_kind(held.get("task", DEFAULT))
     try:
-        arguments = {**held["data"], **held[task.name], **held[parts], **_fit_arguments(held["train"], run)}
+        arguments = {**held["data"], **held[task.name], **_fit_arguments(held["train"], run)}
+        for part in parts:
+            arguments |= held[part]
         source = held["source"]
         if "targets" in arguments:
             arguments["target"] = arguments.pop("targets")
@@ -209,8 +284,7 @@ def again(config: str | Path, kind: str, data: Any = None, **changes: Any) -> Co
         raise RunError(f"{path} was run on a dataframe that is not at hand", fix="Give the data to use")
     arguments |= {"task": task.name} | changes
     arguments.setdefault("out", _fresh(path.parent))
-    found: Comparison = run(source if data is None else data, **arguments)
-    return found
+    return run(source if data is None else data, **arguments)
 
 
 def _of_task(kind: TaskKind, call: Callable[..., Any], given: dict[str, Any]) -> tuple[Any, Any]:
@@ -251,7 +325,7 @@ def _settings(kind: TaskKind, given: dict[str, Any]) -> FitSettings:
 
 def _fit_arguments(train_part: dict[str, Any], run: Callable[..., Any]) -> dict[str, Any]:
     """Of how a run was trained, what ``run`` may be told: a comparison chooses rates and seeds itself."""
-    chosen = () if "lr" in inspect.signature(run).parameters else ("lr", "seed")
+    chosen = ("lr", "seed") if run is compare else ()
     return {name: value for name, value in train_part.items() if name not in chosen}
 
 

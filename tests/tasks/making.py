@@ -4,6 +4,7 @@ import datetime as dt
 
 import numpy as np
 import polars as pl
+import pytest
 
 from unroll.tasks import DataOptions, Forecaster, ForecastOptions, prepare
 
@@ -42,6 +43,13 @@ def task_of(data, *targets, features=(), known=(), group=None, missing="error", 
         tuple(targets), tuple(features), group=group, missing=missing, layout=layout, known=tuple(known)
     )
     return prepare(data, reading, ForecastOptions(**options))
+
+
+def refusal(call, kind):
+    """What the error of ``kind`` says that ``call`` raises."""
+    with pytest.raises(kind) as caught:
+        call()
+    return str(caught.value)
 
 
 def small(**options):

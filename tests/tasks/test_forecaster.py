@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 
-from tasks.making import days, frame, shops, small, wave
+from tasks.making import days, frame, refusal, shops, small, wave
 from unroll.errors import ConfigError, DataError, LeakageError, RunError
 from unroll.tasks import Forecaster, LastValue
 
@@ -21,12 +21,6 @@ def fitted():
 @pytest.fixture(scope="module")
 def several():
     return small().fit(shops(), ["y", "z"], features="f", group="shop")
-
-
-def refusal(call, kind):
-    with pytest.raises(kind) as caught:
-        call()
-    return str(caught.value)
 
 
 def test_saved_and_loaded_is_the_same_to_the_bit(several, tmp_path):
@@ -130,7 +124,7 @@ def test_no_history_is_refused(fitted):
 def test_each_series_is_predicted_by_itself(several):
     whole = several.predict()
     assert whole["shop"].to_list() == [name for name in "ABC" for _ in range(3)]
-    assert whole.columns == ["shop", "day", "y", "z"]
+    assert whole.columns == ["shop", "day", "y", "y_low", "y_high", "z", "z_low", "z_high"]
     for name in "ABC":
         alone = several.predict(shops().filter(shop=name))
         assert alone.equals(whole.filter(shop=name))

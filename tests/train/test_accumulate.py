@@ -4,30 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.classifying import text_task
-from tasks.making import frame, task_of
-from tasks.tagging import tag_task
 from train.making import Summing, Sums, small_epochs
+from train.together import TASKS, Plain, Weighted, as_double
 from unroll.tasks import NetworkOptions
 from unroll.train import FitSettings, fit
-
-
-class Weighted(Sums):
-    """Examples weigh from 0 to 3, so that the mean of the parts' means is not the mean."""
-
-    def __init__(self):
-        super().__init__()
-        self.x, self.y = self.x.double(), self.y.double()
-        self.weight = torch.arange(len(self.x)) % 4
-
-    def loss(self, network, indices):
-        weight = self.weight[indices]
-        return (weight * (network(self.x[indices]) - self.y[indices]).square()).sum(), weight.sum()
-
-
-class Plain(Weighted):
-    def loss(self, network, indices):
-        return Sums.loss(self, network, indices)
 
 
 class Uncut:
@@ -37,15 +17,6 @@ class Uncut:
         if hasattr(problem, "_weight"):
             problem._weight = problem._weight.double()
         self.loss, self.validation_loss, self.train_count = problem.loss, problem.validation_loss, problem.train_count
-
-
-TASKS = {
-    "forecast": lambda: task_of(frame(), "y", horizon=3, input=8),
-    "classify": lambda: text_task(class_weight="balanced"),
-    "tag": tag_task,
-    "tag, morphemes": lambda: tag_task(joined=True),
-    "tag, crf": lambda: tag_task(spans=True, decoder="crf"),
-}
 
 
 def trained(network, problem, batch_size, accumulate, **options):
@@ -76,10 +47,9 @@ def test_the_gradient_of_a_tasks_batch_is_that_of_its_parts(name, monkeypatch):
     task = TASKS[name]()
     gradients = []
     for size in (24, 5, 1):
-        network = task.network(NetworkOptions("gru", 4), 0).double()
+        network = as_double(task.network(NetworkOptions("gru", 4), 0))
         monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: None)
         settings = FitSettings(epochs=1, epoch_size=24, batch_size=size, accumulate=24, clip_norm=1e9)
-        as_double(network)
         with small_epochs():
             fit(network, Uncut(task.problem()), settings)
         gradients.append([p.grad.clone() for p in network.parameters() if p.grad is not None])
@@ -87,14 +57,6 @@ def test_the_gradient_of_a_tasks_batch_is_that_of_its_parts(name, monkeypatch):
     for parts in gradients[1:]:
         for p, whole in zip(parts, gradients[0], strict=True):
             torch.testing.assert_close(p, whole, rtol=1e-6, atol=1e-8)
-
-
-def as_double(network):
-    """Let ``network`` take what a task gives it in float32."""
-    if not hasattr(network, "reader"):
-        network.register_forward_pre_hook(
-            lambda module, inputs: tuple(x.double() if x.is_floating_point() else x for x in inputs)
-        )
 
 
 def test_dropout_draws_for_every_batch():

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from unroll import __version__
-from unroll.cli import bench, compare, datasets, evaluate, predict, train
+from unroll.cli import backtest, bench, compare, datasets, evaluate, predict, train
 from unroll.cli.help import Command, Group
 from unroll.cli.output import drop_stdout, fail, open_streams, say
 from unroll.cli.task_options import TaskCommand
@@ -30,6 +30,9 @@ app.command("compare", cls=TaskCommand, short_help="Train the candidates and the
     compare.command
 )
 app.command("train", cls=TaskCommand, short_help="Train one network.")(train.command)
+app.command("backtest", cls=TaskCommand, short_help="Forecast from places of the past, as it would have been.")(
+    backtest.command
+)
 app.command("evaluate", cls=TaskCommand, short_help="Score a trained run beside the baselines.")(evaluate.command)
 app.command("predict", cls=TaskCommand, short_help="Forecast the steps that follow.")(predict.command)
 app.command("bench", cls=Command, short_help="Measure this machine: unroll beside torch.nn and others.")(bench.command)
@@ -93,7 +96,7 @@ def run(arguments: list[str]) -> int:
         return code
 
 
-_CONTINUED = (["compare"], ["train"])
+_CONTINUED = (["compare"], ["train"], ["backtest"])
 _TOO_LARGE = ("allocate memory", "out of memory", "verflow")
 _SMALLER = "Give a smaller --hidden, --layers, --input, --horizon, --season or --batch-size, or fewer --workers"
 _REFUSED = "The system refused it: check the path, its permissions and the room on its disk"

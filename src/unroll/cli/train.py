@@ -54,18 +54,23 @@ def command(
 ) -> None:
     """Train one network on DATA and score it beside the baselines.
 
-    Killed and started again, it continues from its last checkpoint and gives the same numbers.
+    Killed and started again, it continues from its last checkpoint and gives the same numbers. Started by torchrun or
+    accelerate launch, several processes train it together.
     """
     from unroll.api import again, train
+    from unroll.train import Processes
 
     typed = o.arguments(context)
-    with ProgressLine(quiet=as_json) as line:
+    speaks = Processes().is_main
+    with ProgressLine(quiet=as_json or not speaks) as line:
         typed["on_note"] = line.note
-        typed["on_epoch"] = lambda record: line.show(_told(record))
+        typed["on_epoch"] = lambda record: line.show(told(record))
         found = train(data, **typed) if config is None else again(config, "training", data, **typed)
-    print_result(found.result, str(found.report), as_json)
+    if speaks:
+        print_result(found.result, str(found.report), as_json)
 
 
-def _told(record: dict[str, Any]) -> str:
+def told(record: dict[str, Any]) -> str:
+    """An epoch, for the progress line."""
     loss = record["valid_loss"]
     return f"epoch {record['epoch']} · validation loss {'not a number' if loss is None else f'{loss:.4g}'}"

@@ -17,6 +17,7 @@ from unroll.files import write_bytes
 from unroll.machine import peak_memory_mb
 from unroll.tasks import DEFAULT, Errors, Task, task_kind
 from unroll.train import FitSettings, RunFolder, fit, save_weights
+from unroll.train.run_folder import CALIBRATION
 
 ERRORS_FILE = "errors.safetensors"
 
@@ -37,6 +38,8 @@ def run_trial(
     network = task.network(trial.network, trial.seed)
     result = fit(network, task.problem(), settings, folder=folder, progress=progress)
     save_weights(run.weights_file, network)
+    if (calibration := task.calibration(network)) is not None:
+        run.write_json(CALIBRATION, calibration)
     errors = task.errors(network)
     save_errors(folder / ERRORS_FILE, errors, task.name)
     content = {

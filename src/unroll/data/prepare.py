@@ -28,7 +28,7 @@ class Prepared:
 
 def prepare(
     series_set: SeriesSet,
-    split: Split,
+    split: Split | Mapping[str, Ranges],
     horizon: int | None = None,
     *,
     input: int | None = None,
@@ -37,15 +37,16 @@ def prepare(
 ) -> Prepared:
     """Split, check, find the season (unless given), fit the scaler, cut the windows; all on training rows only.
 
-    Without a ``horizon`` it is one season where the training rows have room for several, else up to 12.
+    ``split`` may be the ranges themselves, by series. Without a ``horizon`` it is one season where the training rows
+    have room for several, else up to 12.
 
     Raises DataError for a series too short or constant in training (left out with ``skip_bad_series``), ConfigError
     for a season as long as the data.
     """
     check_lengths(1 if horizon is None else horizon, input)
-    if skip_bad_series:
+    if skip_bad_series and isinstance(split, Split):
         series_set = drop_short(series_set, split, horizon or 1, input)
-    ranges = ranges_of(series_set, split)
+    ranges = ranges_of(series_set, split) if isinstance(split, Split) else split
     series_set = reject_constant(series_set, ranges, skip_bad_series)
     _check_season(season, series_set)
     season = None if series_set.irregular else season or detect_season(series_set, ranges)

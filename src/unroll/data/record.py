@@ -12,7 +12,7 @@ from unroll.data.scale import Scaler, time_to_json
 from unroll.data.series import Series, SeriesSet
 from unroll.data.split import PARTS, Ranges
 from unroll.data.windows import Windows
-from unroll.errors import RunError
+from unroll.errors import reading_record
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ def data_record(
 
 def restore(record: Mapping[str, Any]) -> Recorded:
     """What ``data_record`` kept. Raises RunError where a part is missing or damaged."""
-    try:
+    with reading_record():
         columns, scaler = record["columns"], Scaler.from_dict(record["scaler"])
         plain = Inputs(len(scaler.targets) + len(scaler.features))  # of a run before there were other channels
         return Recorded(
@@ -87,12 +87,6 @@ def restore(record: Mapping[str, Any]) -> Recorded:
             known=tuple(columns.get("known", ())),
             static=tuple(columns.get("static", ())),
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise RunError(
-            f"data.json is incomplete: {type(error).__name__} {error}",
-            expected="the file as the training wrote it",
-            fix="Train again, or restore the file",
-        ) from error
 
 
 def _series_record(series: Series, ranges: Ranges) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -75,6 +76,18 @@ class Windows:
         self.inputs = inputs if inputs is not None else Inputs.fit(series_set, ranges)
         self._store_rows()
         self._origins = {part: self._origins_of(part, ranges) for part in parts}
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that windows were made of."""
+        return tuple(self._origins)
+
+    def only(self, part: str, kept: np.ndarray) -> Windows:
+        """The same windows, of ``part`` only those where the mask ``kept`` (count,) is true; rows are shared."""
+        picked = copy.copy(self)
+        series, origins = self._part(part)
+        picked._origins = {**self._origins, part: (series[kept], origins[kept])}
+        return picked
 
     def count(self, part: str) -> int:
         """The number of windows in ``part``."""

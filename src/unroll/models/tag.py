@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -101,6 +102,42 @@ class SequenceTagger(nn.Module):
         z = self.head(self.reader(batch))
         tags = z.argmax(-1) if self.crf is None else self.crf.best(z, batch.lengths)
         return tags.masked_fill(~_valid(batch), 0).unsqueeze(-1)
+
+
+class FeatureTagger(nn.Module):
+    r"""A value for every attribute of every word, each by itself.
+
+    .. math:: p(v_1, \dots, v_A \mid x) = \prod_a \mathrm{softmax}(W_a r + b_a)_{v_a}
+
+    so a bundle of values that training never had can be written. Value 0 is that the word has the attribute not.
+
+    Args:
+        reader: what stands for a word; sizes: how many values each attribute has, 0 among them.
+
+    Shapes: ``y`` and what ``decode`` gives (batch, T, attributes), 0 beyond a length.
+    """
+
+    def __init__(self, reader: WordEncoder, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.reader, self.sizes = reader, tuple(sizes)
+        self.head = nn.Linear(reader.output_size, sum(self.sizes))
+
+    @property
+    def encoder(self) -> Recurrent:
+        return self.reader.encoder
+
+    def loss(self, batch: WordBatch, y: Tensor) -> Tensor:
+        """Σ -log p over the attributes of the words of all sentences."""
+        valid = _valid(batch)
+        scores, y = self.head(self.reader(batch)[valid]).split(self.sizes, dim=-1), y[valid]
+        losses = [nn.functional.cross_entropy(z, y[:, a], reduction="sum") for a, z in enumerate(scores)]
+        return torch.stack(losses).sum()
+
+    def decode(self, batch: WordBatch) -> Tensor:
+        """The most probable value of each attribute."""
+        scores = self.head(self.reader(batch)).split(self.sizes, dim=-1)
+        values = torch.stack([z.argmax(-1) for z in scores], dim=-1)
+        return values.masked_fill(~_valid(batch).unsqueeze(-1), 0)
 
 
 class MorphemeTagger(nn.Module):

@@ -15,6 +15,11 @@ _METRICS = {
     "RMSE": "Root of the mean squared error, in the unit of the target. Large misses count more.",
     "sMAPE": "Symmetric mean absolute percentage error: twice the absolute error over the sum of the absolute truth "
     "and the absolute forecast, in per cent from 0 to 200.",
+    "coverage": "The share of what happened that lay inside the interval around the forecast; best is the share the "
+    "interval was made for.",
+    "interval width": "Mean distance between the bounds of the interval, in the unit of the target.",
+    "MSIS": "Mean scaled interval score: the width of the interval, and for what lies outside of it the distance to it "
+    "times 2 over the share allowed outside; all divided as MASE is. Lower is better.",
 }
 
 
@@ -22,12 +27,9 @@ def definitions(result: Result) -> list[tuple[str, str]]:
     """Terms in the order in which the page uses them."""
     own = facts.words_of(result).get("definitions")
     if own is not None:
-        return [*((str(term), str(text)) for term, text in own), *_common(result)]
-    known = [(m, _METRICS[m]) for m in facts.metrics(result) if m in _METRICS]
-    if any(name == "MASE" for name, _ in known):
-        known = [(m, text + _season(result) if m == "MASE" else text) for m, text in known]
+        return [*((str(term), str(text)) for term, text in own), *_needed(result)]
     return [
-        *known,
+        *of_metrics(result),
         (
             "Scaled errors",
             "MSE and MAE on values standardised with the mean and deviation of the training range.",
@@ -39,6 +41,12 @@ def definitions(result: Result) -> list[tuple[str, str]]:
         ),
         *_common(result),
     ]
+
+
+def of_metrics(result: Result) -> list[tuple[str, str]]:
+    """The metrics of forecasts that someone has a score on."""
+    known = [(m, _METRICS[m]) for m in facts.metrics(result) if m in _METRICS]
+    return [(m, text + _season(result) if m == "MASE" else text) for m, text in known]
 
 
 def _common(result: Result) -> list[tuple[str, str]]:
@@ -60,6 +68,25 @@ def _common(result: Result) -> list[tuple[str, str]]:
         ("Learning rate", "Chosen for each candidate by validation loss, never by the test range."),
         ("Split and scaling", str(result.get("protocol") or "The result does not say.")),
     ]
+
+
+_MEASURED = {"Gradient by lag": "gradient", "Keep-gate timescale": "keep", "One step": "step_microseconds"}
+_OF_FORECASTS = {
+    "Learning rate": "Chosen for each candidate by validation loss, never by the test part.",
+    "Split and scaling": "",
+}
+
+
+def _needed(result: Result) -> list[tuple[str, str]]:
+    """Of what every task's page may use, that which this one of another task than forecasting does."""
+    raw = [e.raw for e in facts.candidates(result)]
+    found = []
+    for term, text in _common(result):
+        if term in _MEASURED and not any(r.get(_MEASURED[term]) for r in raw):
+            continue
+        name = "Split and what is fitted" if term == "Split and scaling" else term
+        found.append((name, _OF_FORECASTS.get(term) or text))
+    return found
 
 
 def _season(result: Result) -> str:

@@ -95,6 +95,27 @@ def score_of(raw: Mapping[str, Any], metric: str) -> tuple[float | None, float |
     return found.get("mean"), found.get("low"), found.get("high")
 
 
+def interval_of(result: Result) -> float | None:
+    """The share that intervals around forecasts were made for."""
+    found: float | None = result["task"].get("interval")
+    return found
+
+
+def held(result: Result) -> list[tuple[Entry, tuple[float | None, float | None, float | None]]]:
+    """Who has intervals around forecasts, and what share of the truth they held, with its own interval."""
+    if interval_of(result) is None:
+        return []
+    told = [(e, score_of(e.raw, "coverage")) for e in entries(result)]
+    return [(e, share) for e, share in told if share[0] is not None]
+
+
+def coverage(result: Result) -> list[str]:
+    """For each of ``entries`` the share held beside the one asked for: ``88 / 90 %``."""
+    asked = fmt.share(interval_of(result))
+    shares = {e.name: f"{100 * (share[0] or 0.0):.0f} / {asked}" for e, share in held(result)}
+    return [shares.get(e.name, "") for e in entries(result)]
+
+
 def metrics(result: Result) -> list[str]:
     """Every metric that anyone has a score on, that of the task first."""
     names = dict.fromkeys([metric_of(result)])

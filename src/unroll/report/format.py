@@ -63,6 +63,11 @@ def interval(low: float | None, high: float | None, decimals: int) -> str:
     return "" if low is None or high is None else f"{score(low, decimals)} … {score(high, decimals)}"
 
 
+def share(value: float | None) -> str:
+    """``0.881`` as ``88.1 %``; empty where there is none."""
+    return "" if value is None or not math.isfinite(value) else f"{100 * value:.3g} %"
+
+
 def count(value: float | None) -> str:
     """``2284`` as ``2,284``."""
     return MISSING if value is None else f"{value:,.0f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,14 @@ def render(result: dict[str, Any]) -> str:
     body = "\n".join(
         [
             answer(result), _forecasts(result), _scores(result), _learning(result),
-            _memory(result), _cost(result), _repeat(result), _definitions(result),
+            _memory(result), _cost(result), repeat(result), _definitions(result),
         ]
     )  # fmt: skip
+    return document(result, _sections(result), body)
+
+
+def document(result: dict[str, Any], sections: Sequence[tuple[str, str]], body: str) -> str:
+    """A page of its own around ``body``, whose ``sections`` are anchors and names; the result is its data block."""
     title = esc(f"{result['name']}: {facts.job_of(result)}")
     page = f"""<!doctype html>
 <html lang="en">
@@ -53,7 +58,7 @@ def render(result: dict[str, Any]) -> str:
 <style>{stylesheet()}</style>
 </head>
 <body>
-{_top(result)}
+{_top(sections)}
 <main>
 {body}
 </main>
@@ -66,8 +71,8 @@ def _sections(result: Result) -> list[tuple[str, str]]:
     return [(a, "Predictions" if a == "forecasts" and "tables" in result else name) for a, name in _SECTIONS]
 
 
-def _top(result: Result) -> str:
-    links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name in _sections(result))
+def _top(sections: Sequence[tuple[str, str]]) -> str:
+    links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name in sections)
     choices = "".join(
         f'<label><input type="radio" name="theme" id="theme-{key}"{" checked" if key == "auto" else ""}>{name}</label>'
         for key, name in (("auto", "Auto"), ("light", "Light"), ("dark", "Dark"))
@@ -84,14 +89,23 @@ def _forecasts(result: Result) -> str:
 
     if "tables" in result:
         title = str(facts.words_of(result).get("examples", "What was predicted"))
-        return section("forecasts", title, *(_shown(table) for table in result["tables"]))
+        return section("forecasts", title, *(_shown(result, table) for table in result["tables"]))
     drawn = [figure(f) for f in charts.forecasts(result)]
     why = "" if drawn else _why("The result holds no example forecast, so there is nothing to draw here.")
     return section("forecasts", "Forecasts beside what happened", *drawn, why)
 
 
-def _shown(table: Mapping[str, Any]) -> str:
-    return f"<h3>{prose(table['title'])}</h3>\n{grid(table['head'], table['rows'], 3)}\n" + _why(str(table["note"]))
+def _shown(result: Result, table: Mapping[str, Any]) -> str:
+    """A table, or the chart of it where it can be drawn."""
+    from unroll.report import charts
+
+    kind = (table.get("drawn") or {}).get("kind")
+    drawn = charts.confusion(table) if kind == "confusion" else None
+    drawn = charts.calibration(result, table) if kind == "calibration" else drawn
+    if drawn is not None:
+        return figure(drawn)
+    note = paragraph(str(table["note"]), "quiet")
+    return f"<div><h3>{prose(table['title'])}</h3>\n{grid(table['head'], table['rows'], 3)}\n{note}</div>"
 
 
 def _scores(result: Result) -> str:
@@ -103,7 +117,24 @@ def _scores(result: Result) -> str:
         return section("scores", "Scores beside baselines", _why("Nothing was scored."))
     if all(e.low is None for e in facts.candidates(result)):
         why.append(_why("No interval could be computed: too few seeds or test windows."))
-    return section("scores", "Scores beside baselines", figure(drawn), *why)
+    return section("scores", "Scores beside baselines", figure(drawn), *why, _intervals(result))
+
+
+def _intervals(result: Result) -> str:
+    """How often the intervals around the forecasts held; nothing where there are none."""
+    held = facts.held(result)
+    if not held:
+        return ""
+    level = facts.interval_of(result)
+    rows = [
+        [e.label, *(fmt.share(v) for v in covered), *(facts.score_of(e.raw, m)[0] for m in ("interval width", "MSIS"))]
+        for e, covered in held
+    ]
+    table = grid(["", "held", "95 % from", "to", "mean width", "MSIS"], rows, 3)
+    best, covered = held[0]
+    title = f"The {fmt.share(level)} intervals of {best.named} held {fmt.share(covered[0])} of what happened"
+    note = "The share held has an interval of its own, from blocks of test windows: neighbours overlap."
+    return f"<h3>{prose(title)}</h3>\n{table}\n" + _why(note)
 
 
 def _learning(result: Result) -> str:
@@ -158,24 +189,25 @@ def _cost(result: Result) -> str:
     return section("cost", "Cost", figure(drawn) if drawn else _why("Nothing was measured."))
 
 
-def _repeat(result: Result) -> str:
-    repeat = result["repeat"]
-    versions = ", ".join(f"{name} {number}" for name, number in (repeat.get("versions") or {}).items())
-    budget = repeat.get("budget_seconds")
+def repeat(result: Result) -> str:
+    """How to repeat it: command, seeds, data, versions, machine, configuration."""
+    told_of = result["repeat"]
+    versions = ", ".join(f"{name} {number}" for name, number in (told_of.get("versions") or {}).items())
+    budget = told_of.get("budget_seconds")
     told = [
-        ("Seeds", ", ".join(str(s) for s in repeat.get("seeds") or [])),
+        ("Seeds", ", ".join(str(s) for s in told_of.get("seeds") or [])),
         ("Data", result["data"].get("source", "")),
         ("Data fingerprint", f"sha256 {result['data'].get('fingerprint', '')}"),
         ("Versions", versions),
-        ("Machine", _machine(repeat.get("machine") or {})),
-        ("Started", repeat.get("started") or ""),
-        ("Took", fmt.seconds(repeat.get("seconds")) + (f" of {fmt.seconds(budget)} allowed" if budget else "")),
+        ("Machine", _machine(told_of.get("machine") or {})),
+        ("Started", told_of.get("started") or ""),
+        ("Took", fmt.seconds(told_of.get("seconds")) + (f" of {fmt.seconds(budget)} allowed" if budget else "")),
     ]
-    config = yaml.safe_dump(repeat.get("config") or {}, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    config = yaml.safe_dump(told_of.get("config") or {}, sort_keys=False, allow_unicode=True, default_flow_style=None)
     return section(
         "repeat",
         "How to repeat it",
-        f"<pre><code>{esc(repeat.get('command', ''))}</code></pre>",
+        f"<pre><code>{esc(told_of.get('command', ''))}</code></pre>",
         pairs([(term, esc(value)) for term, value in told if value]),
         '<h3 class="config">Configuration</h3>',
         "<pre><code>" + "\n".join(esc(line) for line in config.rstrip().split("\n")) + "</code></pre>",

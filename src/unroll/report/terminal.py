@@ -25,7 +25,7 @@ _BOLD, _DIM, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
 _LEFT = ("95 % interval", "gradient reaches")
 
 # The order in which columns leave when the table does not fit.
-_OPTIONAL = ("memory", "step", "train", "parameters", "gradient reaches", "95 % interval")
+_OPTIONAL = ("memory", "step", "coverage", "train", "parameters", "gradient reaches", "95 % interval")
 
 
 def render_terminal(
@@ -37,17 +37,17 @@ def render_terminal(
     lines += _table(result, width, colour, unicode)
     lines.append("")
     for sentence in result["answer"].get("sentences") or []:
-        lines += _wrapped(sentence, width, unicode)
+        lines += wrapped(sentence, width, unicode)
     for warning in [*(result["answer"].get("warnings") or []), *_failures(result)]:
-        lines += [_painted(line, _RED, colour) for line in _wrapped(warning, width, unicode)]
-    lines += _where(result, width, unicode, report_path)
+        lines += [_painted(line, _RED, colour) for line in wrapped(warning, width, unicode)]
+    lines += where(result, width, unicode, report_path)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _header(result: Result, width: int, unicode: bool) -> list[str]:
     source = fmt.clean(result["data"].get("source", ""))
     text = f"{source} · {facts.job_of(result)} · {facts.shape_of_data(result)} ({_checked(result)})"
-    return _wrapped(text, width, unicode)
+    return wrapped(text, width, unicode)
 
 
 def _checked(result: Result) -> str:
@@ -58,23 +58,32 @@ def _table(result: Result, width: int, colour: bool, unicode: bool) -> list[str]
     entries = facts.entries(result)
     places = facts.decimals(result)
     columns = {
-        head: [_shown(cell, unicode) for cell in cells] for head, cells in _columns(result, entries, places).items()
+        head: [text_of(cell, unicode) for cell in cells] for head, cells in _columns(result, entries, places).items()
     }
-    names = [_shown(e.label, unicode) for e in entries]
+    names = [text_of(e.label, unicode) for e in entries]
+    head, *lines = table_lines("candidate", names, columns, width, unicode)
+    styles = [
+        _BOLD if e.name == result["answer"].get("recommended") else _DIM if e.is_baseline else "" for e in entries
+    ]
+    return [head, *(_painted(line.rstrip(), style, colour) for line, style in zip(lines, styles))]
+
+
+def table_lines(
+    title: str, names: Sequence[str], columns: dict[str, list[str]], width: int, unicode: bool
+) -> list[str]:
+    """A heading and a line for each of ``names``; columns leave where ``width`` has no room for them."""
+    columns = dict(columns)
     room = width - INDENT
-    longest = max(map(cell_len, ["candidate", *names]))
+    longest = max(map(cell_len, [title, *names]))
     for head in _OPTIONAL:
         if room - _width(columns) >= min(longest, SHORTEST_NAME + (14 if head == "memory" else 0)):
             break
         columns.pop(head, None)
     limit = max(8, room - _width(columns))
     names = [_fitted(name, limit, "…" if unicode else "..") for name in names]
-    first = max(map(cell_len, ["candidate", *names]))
-    lines = [_line("candidate", list(columns), first, columns)]
-    for row, (entry, name) in enumerate(zip(entries, names)):
-        line = _line(name, [cells[row] for cells in columns.values()], first, columns)
-        style = _BOLD if entry.name == result["answer"].get("recommended") else _DIM if entry.is_baseline else ""
-        lines.append(_painted(line.rstrip(), style, colour))
+    first = max(map(cell_len, [title, *names]))
+    lines = [_line(title, list(columns), first, columns)]
+    lines += [_line(n, [cells[row] for cells in columns.values()], first, columns) for row, n in enumerate(names)]
     return lines
 
 
@@ -83,6 +92,7 @@ def _columns(result: Result, entries: Sequence[Entry], places: int) -> dict[str,
     columns = {
         facts.metric_of(result): [fmt.score(e.mean, places) or "none" for e in entries],
         "95 % interval": [fmt.interval(e.low, e.high, places) for e in entries],
+        "coverage": facts.coverage(result),
         "parameters": [fmt.parameters(e.raw.get("parameters")) for e in entries],
         "train": [fmt.seconds(e.raw.get("train_seconds")) for e in entries],
         "step": [fmt.microseconds(e.raw.get("step_microseconds")) for e in entries],
@@ -117,11 +127,11 @@ def _failures(result: Result) -> list[str]:
     return told[:3] + ([f"{more} more kinds of failure; the report lists them."] if more > 0 else [])
 
 
-def _where(result: Result, width: int, unicode: bool, report_path: str | None) -> list[str]:
+def where(result: Result, width: int, unicode: bool, report_path: str | None) -> list[str]:
     """Where the report is and how to run it again, on one line where both fit. Neither is ever cut."""
-    report = f"report  {_shown(report_path, unicode)}" if report_path else ""
+    report = f"report  {text_of(report_path, unicode)}" if report_path else ""
     command = result["repeat"].get("command") or ""
-    again = f"again  {_shown(command, unicode)}" if command else ""
+    again = f"again  {text_of(command, unicode)}" if command else ""
     if report and again and cell_len(report) + 10 + cell_len(again) <= width:
         return [f"{report}{' ' * 10}{again}"]
     return [part for text in (report, again.replace("again  ", "again   ", 1)) if text for part in _hung(text, width)]
@@ -134,10 +144,10 @@ def _hung(text: str, width: int) -> list[str]:
     )  # fmt: skip
 
 
-def _wrapped(text: str, width: int, unicode: bool) -> list[str]:
+def wrapped(text: str, width: int, unicode: bool) -> list[str]:
     """Lines of at most ``width`` terminal cells; a wide character takes two."""
     lines: list[str] = []
-    for word in _shown(text, unicode).split():
+    for word in text_of(text, unicode).split():
         while cell_len(word) > width:
             head = _cut(word, width)
             lines.append(head)
@@ -166,7 +176,7 @@ def _cut(word: str, width: int) -> str:
     return head
 
 
-def _shown(text: object, unicode: bool) -> str:
+def text_of(text: object, unicode: bool) -> str:
     """Without control characters, and in ASCII where the terminal knows no more."""
     clean = fmt.clean(text)
     if unicode:

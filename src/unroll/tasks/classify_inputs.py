@@ -11,7 +11,7 @@ import numpy as np
 
 from unroll.data import Examples, Ragged, Vocabulary, carried_sequences, usual_unit
 from unroll.data.vocabulary import UNKNOWN
-from unroll.errors import DataError, RunError
+from unroll.errors import DataError, reading_record
 from unroll.tasks.classify_options import ClassifyOptions
 
 
@@ -206,7 +206,7 @@ def _order(steps: int, seed: int) -> tuple[int, ...]:
 
 def input_from(record: Mapping[str, Any]) -> TextInput | NumberInput:
     """What ``to_dict`` wrote. Raises RunError where a part is missing."""
-    try:
+    with reading_record():
         if record["kind"] == "text":
             vocabulary = Vocabulary.from_dict(record["vocabulary"])
             return TextInput(vocabulary, record["longest"], record["embedding"], record["chosen"])
@@ -221,9 +221,3 @@ def input_from(record: Mapping[str, Any]) -> TextInput | NumberInput:
             record.get("scale", "standard"),
             None if order is None else tuple(order),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(
-            f"data.json is incomplete: {type(error).__name__} {error}",
-            expected="the file as the training wrote it",
-            fix="Train again, or restore the file",
-        ) from error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -25,14 +26,16 @@ from unroll.data import (
 )
 from unroll.data import prepare as data_prepare
 from unroll.models import DirectForecast
+from unroll.tasks import forecast_intervals as intervals
 from unroll.tasks import forecast_result as result
 from unroll.tasks.baselines import Baseline, LastValue, RidgeAR, SeasonalNaive
+from unroll.tasks.conformal import Conformal, interval_sums
 from unroll.tasks.contract import Probe, Task, TaskKind
 from unroll.tasks.forecast_options import DataOptions, ForecastOptions
 from unroll.tasks.forecast_problem import ForecastProblem
 from unroll.tasks.network import NetworkOptions, build_encoder
 from unroll.tasks.options import located
-from unroll.tasks.scores import METRICS, WindowErrors, seasonal_scale, window_errors
+from unroll.tasks.scores import METRICS, OF_INTERVALS, WindowErrors, seasonal_scale, window_errors
 
 if TYPE_CHECKING:
     from unroll.tasks.estimator import Estimator
@@ -46,7 +49,7 @@ class ForecastTask(Task):
     """Data ready to learn from: split, scaled and windowed. Build it with ``prepare``."""
 
     name: ClassVar[str] = "forecast"
-    metrics: ClassVar[Sequence[str]] = METRICS
+    higher: ClassVar[Sequence[str]] = ("coverage",)
     fallback: ClassVar[str] = "MAE"
 
     series_set: SeriesSet
@@ -58,6 +61,17 @@ class ForecastTask(Task):
     metric: str
     loss: str
     mase_scales: Mapping[str, np.ndarray]
+    interval: float = 0.0
+    fitted_intervals: Mapping[str, Conformal] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> Sequence[str]:  # type: ignore[override]
+        return (*METRICS, *OF_INTERVALS) if intervals.possible(self) else METRICS
+
+    @cached_property
+    def calibrating(self) -> int:
+        """How many validation windows intervals can be fitted on."""
+        return intervals.least(self)
 
     @property
     def source(self) -> str:
@@ -117,6 +131,12 @@ class ForecastTask(Task):
         mean, deviation = self._scale_of(part, indices)
         return np.concatenate(pieces) * deviation[:, None, :] + mean[:, None, :]
 
+    def bounds(
+        self, forecaster: nn.Module | Baseline, part: str, indices: np.ndarray, forecast: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The forecaster's own bounds in original units; for one that gives a number, ``forecast`` twice."""
+        return forecast, forecast
+
     def errors(self, forecaster: nn.Module | Baseline, part: str = "test") -> WindowErrors:
         """Score every window of ``part``. Raises LeakageError if anything was fitted on what is scored."""
         indices = np.arange(self.windows.count(part))
@@ -124,17 +144,25 @@ class ForecastTask(Task):
         for index in np.unique(truth.series):
             series, first = self.series_set.series[index], int(truth.origins[truth.series == index].min())
             self.scaler.assert_not_seen(series.name, first, series.times[first])
-        _, deviation = self._scale_of(part, indices)
+        deviation = self.deviation(part, indices)
         unknown = np.full(len(self.targets), np.nan)
         scales = np.stack([self.mase_scales.get(s.name, unknown) for s in self.series_set.series])
-        return window_errors(
-            truth.values,
-            self.forecast(forecaster, part),
-            mase_scale=scales[truth.series],
-            deviation=deviation,
-            series=truth.series,
-            origins=truth.origins,
+        forecast, scale = self.forecast(forecaster, part), scales[truth.series]
+        errors = window_errors(
+            truth.values, forecast, mase_scale=scale, deviation=deviation, series=truth.series, origins=truth.origins
         )
+        fitted = intervals.fitted(self, forecaster) if part == "test" else None
+        if fitted is None:
+            return errors
+        bounds = fitted.bounds(*self.bounds(forecaster, part, indices, forecast), deviation)
+        return errors.with_sums(interval_sums(truth.values, *bounds, mase_scale=scale, level=fitted.level))
+
+    def calibration(self, network: nn.Module) -> dict[str, Any] | None:
+        return intervals.record(self, network)
+
+    def deviation(self, part: str, indices: np.ndarray) -> np.ndarray:
+        """The training deviation (windows, targets) of each window's series."""
+        return self._scale_of(part, indices)[1]
 
     def record(self) -> dict[str, Any]:
         return data_record(self.series_set, self.ranges, self.scaler, self.windows, self.season) | {
@@ -218,12 +246,18 @@ def read_series(source: Any, data: DataOptions, *, frequency: Frequency | None =
     )
 
 
-def prepare_series(series_set: SeriesSet, options: ForecastOptions, *, skip_bad_series: bool = False) -> ForecastTask:
-    """``prepare`` for series that are read already."""
+def prepare_series(
+    series_set: SeriesSet,
+    options: ForecastOptions,
+    *,
+    skip_bad_series: bool = False,
+    ranges: Mapping[str, Ranges] | None = None,
+) -> ForecastTask:
+    """``prepare`` for series that are read already; with ``ranges``, by series, in place of ``options.split``."""
     options.check()
     ready = data_prepare(
         series_set,
-        parse_split(options.split),
+        parse_split(options.split) if ranges is None else ranges,
         options.horizon,
         input=options.input,
         season=options.season,
@@ -242,6 +276,7 @@ def prepare_series(series_set: SeriesSet, options: ForecastOptions, *, skip_bad_
         options.metric,
         options.learned_loss,
         scales,
+        options.interval,
     )
 
 

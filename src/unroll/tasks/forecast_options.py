@@ -61,9 +61,12 @@ class ForecastOptions:
     split: str = "0.7,0.15,0.15"
     metric: str = "MASE"
     loss: str | None = None
+    interval: float = option(
+        "Share of what happens that the interval around a forecast is to hold; 0 for no intervals.", 0.9, metavar="P"
+    )
 
     def check(self) -> None:
-        """Raises ConfigError for an unknown metric or loss, or a season below 1."""
+        """Raises ConfigError for an unknown metric or loss, or a season below 1, or an impossible interval."""
         if self.metric not in METRICS:
             raise ConfigError(
                 f"unknown metric '{self.metric}'.{did_you_mean(self.metric, METRICS)}",
@@ -73,6 +76,10 @@ class ForecastOptions:
             raise ConfigError(f"unknown loss '{self.loss}'", expected="mse or mae", fix="Give --loss mae")
         if self.season is not None and self.season < 1:
             raise ConfigError(f"--season {self.season}", expected="a whole number above 0, or none to detect it")
+        if not 0 <= self.interval < 1:
+            raise ConfigError(
+                f"--interval {self.interval:g}", expected="a share from 0 to below 1", fix="Give --interval 0.9"
+            )
 
     @property
     def learned_loss(self) -> str:

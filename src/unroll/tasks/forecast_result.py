@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from unroll.data import show_time
 from unroll.data.statics import told as statics_told
 from unroll.data.wording import listed
+from unroll.tasks import forecast_intervals as intervals
 from unroll.tasks.baselines import Baseline
 from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double
@@ -39,6 +40,7 @@ def described(task: ForecastTask, metric: str, match: str) -> dict[str, Any]:
         "metric": metric,
         "match": match,
         "loss": task.loss,
+        "interval": task.interval if intervals.possible(task) else None,
     }
 
 
@@ -55,7 +57,7 @@ def data_facts(task: ForecastTask, absent: Sequence[str] = ()) -> dict[str, Any]
         "unit": task.series_set.frequency.plural,
         "split": rows,
         "windows": {part: task.windows.count(part) for part in parts},
-        "notes": [*task.notes, *(f"no baseline {a}" for a in absent)],
+        "notes": [*task.notes, *(f"no baseline {a}" for a in absent), *intervals.why_not(task)],
     }
 
 
@@ -72,7 +74,17 @@ def protocol(task: ForecastTask) -> str:
         f"the {loss} error of standardised values on training windows, stop early on validation windows, and are "
         "scored once on all test windows, in the data's own units. MASE divides the absolute error by the mean "
         f"change over {season} step{'' if season == 1 else 's'} in the training range. Missing targets are neither "
-        f"learned nor scored.{_of_inputs(task)}"
+        f"learned nor scored.{_of_inputs(task)}{_intervals(task)}"
+    )
+
+
+def _intervals(task: ForecastTask) -> str:
+    if not intervals.possible(task):
+        return ""
+    return (
+        f" {100 * task.interval:g} % intervals are conformal: as wide, at each step, as the errors of the validation "
+        "windows over the series' deviation ask for. Early stopping has looked at the same windows, which makes them a "
+        "little narrow; how much of the truth they hold is measured on the test windows."
     )
 
 

@@ -24,7 +24,8 @@ from unroll.data import (
 )
 from unroll.errors import DataError
 from unroll.models import DirectForecast
-from unroll.tasks.baselines import LastValue, SeasonalNaive
+from unroll.tasks import forecast_intervals as intervals
+from unroll.tasks.conformal import Conformal
 from unroll.tasks.estimator import Estimator
 from unroll.tasks.forecast import (
     KIND,
@@ -35,6 +36,9 @@ from unroll.tasks.forecast import (
     read_series,
 )
 from unroll.tasks.options import check_known, names
+
+ENDINGS = ("", "_low", "_high")
+"""Of the columns of a forecast, the first of which is the target's own."""
 
 
 class Forecaster(Estimator):
@@ -114,7 +118,7 @@ class Forecaster(Estimator):
 
         Returns:
             a polars frame: the series' group column if there is one, the time column (``step`` if there is none),
-            and one column per target.
+            and per target a column of its name and, where the run has intervals, ``NAME_low`` and ``NAME_high``.
 
         Raises:
             DataError: ``data`` lacks a column, has no rows, or does not reach far enough into the future.
@@ -124,15 +128,17 @@ class Forecaster(Estimator):
 
         network, recorded = self._trained(), restore(self.record)
         series_set = self._series(data, recorded, reading)
+        fitted = intervals.restored(self.calibration).get(intervals.NETWORK)
         whole = [extended(series, series_set, recorded.horizon) for series in series_set.series]
-        frames = [self._future(series, network, recorded) for series in whole]
+        frames = [self._future(series, network, recorded, fitted) for series in whole]
         time, group = series_set.time_column or "step", series_set.group_column
         columns: dict[str, Any] = {}
         if group is not None:
             columns[group] = [name for name, times, _ in frames for _ in times]
         columns[time] = _as_dates(np.concatenate([times for _, times, _ in frames]))
         values = np.concatenate([forecast for _, _, forecast in frames])
-        columns |= {target: values[:, k] for k, target in enumerate(recorded.targets)}
+        for k, target in enumerate(recorded.targets):
+            columns |= {f"{target}{ending}": column for ending, column in zip(ENDINGS, values[:, k].T)}
         return pl.DataFrame(columns)
 
     def evaluate(self, data: Any = None, **reading: Any) -> dict[str, Any]:
@@ -142,18 +148,22 @@ class Forecaster(Estimator):
 
         Returns:
             ``{"windows": n, "network": {...}, "baselines": {name: {...}}}``, each with MASE, MAE, RMSE, sMAPE in
-            the data's units and "scaled" MSE and MAE on standardised values.
+            the data's units and "scaled" MSE and MAE on standardised values; where the run has intervals also their
+            coverage, mean width and MSIS, and under "notes" how often they held, with its standard error.
 
         Raises:
             DataError: no window of ``data`` lies wholly after the training and validation ranges.
         """
         network = self._trained()
         task = self.task if data is None and self.task is not None else self._scoring_task(data, reading)
-        baselines = ([SeasonalNaive(task.season)] if task.season else []) + [LastValue()]
+        errors = {intervals.NETWORK: task.errors(network)} | {b.name: task.errors(b) for b in intervals.naive(task)}
+        scores = {name: {**one.scores(), "scaled": one.scaled()} for name, one in errors.items()}
+        notes = intervals.told(task, errors)
         return {
             "windows": task.windows.count("test"),
-            "network": _scored(task, network),
-            "baselines": {b.name: _scored(task, b) for b in baselines},
+            "network": scores.pop(intervals.NETWORK),
+            "baselines": scores,
+            **({"notes": notes} if notes else {}),
         }
 
     def _rebuilt(self) -> DirectForecast:
@@ -179,16 +189,20 @@ class Forecaster(Estimator):
         return read_series(source, columns, frequency=recorded.frequency)
 
     def _future(
-        self, series: Series, network: DirectForecast, recorded: Recorded
+        self, series: Series, network: DirectForecast, recorded: Recorded, fitted: Conformal | None
     ) -> tuple[str, np.ndarray, np.ndarray]:
-        """The forecast of the last ``horizon`` rows of ``series``, which have no targets."""
+        """Name, times, and values (horizon, targets, 1), or with the bounds of the interval (horizon, targets, 3), of
+        the last ``horizon`` rows of ``series``, which have no targets."""
         horizon = recorded.horizon
         scaler = _knowing(recorded.scaler, series, horizon)
         window = origin_window(series, scaler, recorded.inputs, recorded.input_length, horizon)
         device = next(network.parameters()).device
         with torch.no_grad():
             scaled = network(*(part.to(device) for part in window))[0].double().cpu().numpy()
-        values = scaler.inverse(series.name, scaled, range(len(recorded.targets)))
+        told = [scaled]
+        if fitted is not None:
+            told += [bound[0] for bound in fitted.bounds(scaled[None], scaled[None], np.ones((1, scaled.shape[1])))]
+        values = np.stack([scaler.inverse(series.name, v, range(len(recorded.targets))) for v in told], axis=-1)
         return series.name, series.times[-horizon:], values
 
     def _scoring_task(self, data: Any, reading: dict[str, Any]) -> ForecastTask:
@@ -207,10 +221,19 @@ class Forecaster(Estimator):
             name: np.array([np.nan if v is None else v for v in scale])
             for name, scale in self.record["mase_scale"].items()
         }
-        season = recorded.season
-        asked = self.task_options
+        season, asked, fitted = recorded.season, self.task_options, intervals.restored(self.calibration)
         return ForecastTask(
-            series_set, ranges, scaler, windows, season, "given", asked.metric, asked.learned_loss, scales
+            series_set,
+            ranges,
+            scaler,
+            windows,
+            season,
+            "given",
+            asked.metric,
+            asked.learned_loss,
+            scales,
+            asked.interval if fitted else 0.0,
+            fitted,
         )
 
 
@@ -218,11 +241,6 @@ def _reading(given: dict[str, Any]) -> dict[str, Any]:
     """Options of how data is read, checked by name."""
     check_known(given, KIND.reading)
     return given | ({"na": names(given["na"])} if "na" in given else {})
-
-
-def _scored(task: ForecastTask, forecaster: Any) -> dict[str, Any]:
-    errors = task.errors(forecaster)
-    return {**errors.scores(), "scaled": errors.scaled()}
 
 
 def _as_dates(times: np.ndarray) -> np.ndarray:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 METRICS = ("MASE", "MAE", "RMSE", "sMAPE", "scaled MSE")
 SQUARED = ("RMSE", "scaled MSE")
+OF_INTERVALS = ("coverage", "interval width", "MSIS")
+"""Further figures where forecasts have intervals."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +21,8 @@ class WindowErrors:
         series: index of each window's series; origins: its first target row.
         count: observed targets; ``scaled_count`` those whose series has a finite MASE scale.
         sums: "absolute" |e|, "squared" e², "smape" 2|e|/(|y|+|ŷ|), "mase" |e|/scale in original units, and
-            "scaled_squared", "scaled_absolute" on values standardised with the training range.
+            "scaled_squared", "scaled_absolute" on values standardised with the training range;
+            those of ``interval_sums`` where forecasts have intervals.
     """
 
     series: np.ndarray
@@ -38,6 +41,10 @@ class WindowErrors:
         sums = {"MSE": self.sums["scaled_squared"], "MAE": self.sums["scaled_absolute"]}
         means = {name: float(total.sum()) / n if n else np.nan for name, total in sums.items()}
         return {name: mean if np.isfinite(mean) else None for name, mean in means.items()}
+
+    def with_sums(self, more: Mapping[str, np.ndarray]) -> WindowErrors:
+        """With further sums over each window."""
+        return replace(self, sums={**self.sums, **more})
 
     def details(self) -> dict[str, dict[str, float | None]]:
         return {"scaled": self.scaled()}
@@ -69,7 +76,8 @@ def scores_of(total: Mapping[str, float]) -> dict[str, float | None]:
     MAE = Σ|e|/n; RMSE = √(Σe²/n); sMAPE = 100·Σ 2|e|/(|y|+|ŷ|)/n (Makridakis 1993, 0 to 200 %);
     MASE = Σ(|e|/scale)/n, scale being the series' mean |y_t - y_{t-m}| over its training rows (Hyndman &
     Koehler 2006); scaled MSE = Σe²/n of values standardised with the training range, as the long-horizon
-    literature prints it.
+    literature prints it. Where there are intervals: coverage, the share of values inside; their mean width; MSIS, their
+    mean interval score over the MASE scale (Makridakis et al. 2020).
     """
     arrays = score_arrays({name: np.asarray(value, np.float64) for name, value in total.items()})
     return {name: float(value) if np.isfinite(value) else None for name, value in arrays.items()}
@@ -79,13 +87,17 @@ def score_arrays(total: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """``scores_of`` for arrays of sums, all of one shape; NaN where nothing could be scored."""
     n, m = total["count"], total["scaled_count"]
     with np.errstate(divide="ignore", invalid="ignore"):
-        return {
+        scores = {
             "MASE": total["mase"] / m,
             "MAE": total["absolute"] / n,
             "RMSE": np.sqrt(total["squared"] / n),
             "sMAPE": 100.0 * total["smape"] / n,
             "scaled MSE": total["scaled_squared"] / n,
         }
+        if "covered" not in total:
+            return scores
+        own = (total["covered"] / n, total["width"] / n, total["interval_score"] / m)
+        return scores | dict(zip(OF_INTERVALS, own))
 
 
 def window_errors(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,11 +11,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from unroll.errors import RunError
+from unroll.errors import ConfigError, RunError
 
 PATIENCE = timedelta(days=1)
 """How long one process waits for another that lives: the first alone scores baselines, which may take hours. That one
 has died is told at once."""
+_START = "Start them with torchrun --nproc-per-node N --no-python unroll train … or with accelerate launch"
 _T = TypeVar("_T")
 
 
@@ -32,10 +34,20 @@ class Processes:
     def __init__(self) -> None:
         from accelerate import PartialState
 
-        self._state = PartialState(timeout=PATIENCE)
+        try:
+            self._state = PartialState(cpu=_on_cpu(), timeout=PATIENCE)
+        except (RuntimeError, ValueError) as error:
+            raise RunError(f"cannot join the other processes of this training: {error}", fix=_START) from error
         self.count: int = self._state.num_processes
         self.index: int = self._state.process_index
         self.device: torch.device = self._state.device
+        if self.count < started():
+            # Each would train all by itself, into the same folder.
+            raise RunError(
+                f"{started()} processes were started, but Accelerate was set up for {self.count} before",
+                expected="no PartialState or Accelerator made before unroll on a machine without a GPU",
+                fix="Make it with cpu=True, or let unroll make it",
+            )
 
     @property
     def is_main(self) -> bool:
@@ -104,3 +116,21 @@ class Processes:
                 f"process {self.index + 1} of {self.count} stops: another one has failed",
                 fix="Its own message says why; start them all again, and they continue from the last checkpoint",
             ) from error
+
+
+def started() -> int:
+    """How many processes a launcher says it has started."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _on_cpu() -> bool:
+    """Whether to say that the CPU computes: Accelerate joins processes on it only where it is told."""
+    asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes", "y", "on", "t")
+    return asked or (started() > 1 and not (torch.cuda.is_available() or torch.xpu.is_available()))
+
+
+def assert_alone(what: str, why: str) -> None:
+    """Raises ConfigError where this is one of several processes."""
+    if started() > 1:
+        came = f"{what} was started in {started()} processes"
+        raise ConfigError(came, expected=f"one: {why}", fix="Start it by itself")

@@ -17,14 +17,20 @@ from unroll.errors import RunError
 from unroll.files import not_writable, write_json, write_text
 
 SCHEMA = 1
+CALIBRATION = "calibration.json"
+"""What a task fits on the validation part once a network is trained."""
 RESULT_PARTS = {"data", "task", "candidates", "baselines", "answer", "repeat"}
 _WRITTEN = (
     "result.json",
     "report.html",
     "model.safetensors",
+    CALIBRATION,
     "checkpoints",
     "trials",
+    "refits",
     "metrics.jsonl",
+    "baselines.json",
+    "baselines.safetensors",
     "data.json",
     "config.yaml",
 )
