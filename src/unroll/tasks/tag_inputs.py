@@ -99,9 +99,10 @@ class EncodedSentences:
         types[within] = places
         words = np.zeros(x.shape, dtype=np.int64)
         words[within] = self.words[forms][places]
-        if not len(forms):
-            forms = np.zeros(1, dtype=np.int64)
-        spelling, spelled = self.spelling.batch(forms)
+        # Sentences without words spell one form, of no letters.
+        spelling, spelled = (
+            self.spelling.batch(forms) if len(forms) else Ragged.of([forms], forms).batch(np.zeros(1, int))
+        )
         return WordBatch(torch.from_numpy(words), lengths, spelling, spelled, torch.from_numpy(types))
 
 
