@@ -15,7 +15,7 @@ from unroll.models.registry import ATTENTIONS, POOLINGS, attention, pooling
 from unroll.models.segments import SegmentForecast
 from unroll.models.tag import FeatureHead, MorphemeHead, SequenceHead, TagHead, WordTagger
 from unroll.models.transformer import TransformerEncoder
-from unroll.models.words import WordBatch, WordEncoder
+from unroll.models.words import LetterReader, Spelling, WordBatch, WordEncoder
 
 __all__ = [
     "ATTENTIONS",
@@ -33,6 +33,7 @@ __all__ = [
     "KeyValueState",
     "LastPooling",
     "LastValue",
+    "LetterReader",
     "MaxPooling",
     "MeanPooling",
     "Memory",
@@ -45,6 +46,7 @@ __all__ = [
     "SegmentForecast",
     "SequenceClassifier",
     "SequenceHead",
+    "Spelling",
     "TagHead",
     "TransformerEncoder",
     "TransformerStream",
