@@ -5,39 +5,53 @@ from unroll.models.classify import SequenceClassifier
 from unroll.models.crf import CRF
 from unroll.models.encoder_layer import KeyValueState
 from unroll.models.encoder_stream import TransformerStream
-from unroll.models.forecast import DirectForecast
+from unroll.models.forecast import DirectForecast, ForecastNetwork
 from unroll.models.multihead import MultiHeadAttention
+from unroll.models.normalise import NORMALISATIONS, LastValue, Normalisation, RevIN, Unchanged, normalisation
 from unroll.models.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling, Pooling
 from unroll.models.positions import sinusoids
+from unroll.models.recursive import RecursiveForecast
 from unroll.models.registry import ATTENTIONS, POOLINGS, attention, pooling
+from unroll.models.seasonal import LastSeason
+from unroll.models.segments import SegmentForecast
 from unroll.models.tag import MorphemeTagger, SequenceTagger, WordBatch, WordEncoder
 from unroll.models.transformer import TransformerEncoder
 
 __all__ = [
     "ATTENTIONS",
     "CRF",
+    "NORMALISATIONS",
     "POOLINGS",
     "AdditiveAttention",
     "Attention",
     "AttentionPooling",
     "DirectForecast",
     "DotAttention",
+    "ForecastNetwork",
     "GeneralAttention",
     "KeyValueState",
     "LastPooling",
+    "LastSeason",
+    "LastValue",
     "MaxPooling",
     "MeanPooling",
     "Memory",
     "MorphemeTagger",
     "MultiHeadAttention",
+    "Normalisation",
     "Pooling",
+    "RecursiveForecast",
+    "RevIN",
+    "SegmentForecast",
     "SequenceClassifier",
     "SequenceTagger",
     "TransformerEncoder",
     "TransformerStream",
+    "Unchanged",
     "WordBatch",
     "WordEncoder",
     "attention",
+    "normalisation",
     "pooling",
     "sinusoids",
 ]

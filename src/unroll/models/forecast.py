@@ -1,43 +1,109 @@
-"""Direct multi-horizon forecasting from the last state of a recurrent encoder."""
+"""Forecasters: what every decoder shares, and the direct head."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
 from torch import Tensor, nn
 
+from unroll.models.normalise import LastValue, Level, Normalisation
 from unroll.nn import Recurrent
 
 
-class DirectForecast(nn.Module):
-    r"""All steps of the horizon at once, as differences from the last observed value.
+class ForecastNetwork(nn.Module, ABC):
+    r"""A recurrent encoder, a decoder, and a normalisation around both.
 
-    .. math:: \hat y_{T+1 \dots T+h} = x_T + W \,\mathrm{encoder}(x_1 - x_T, \dots, x_T - x_T)_T + b
-
-    Subtracting the last value from the targets' history and adding it to the forecast makes the network
-    blind to the level, so a trend that leaves the training range does no harm (NLinear, Zeng et al. 2023).
+    .. math:: \hat y_{T+1 \dots T+h} = \mathrm{inverse}(\mathrm{decode}(\mathrm{read}(x_{1 \dots T})))
 
     Args:
-        encoder: unidirectional, ``batch_first=True``; reads (batch, T, targets + features).
+        encoder: unidirectional, ``batch_first=True``.
         targets: how many of the input's first channels are forecast.
         horizon: how many steps ahead.
+        normalise: what is taken off the targets' history and given back to the forecast; the last value if not told.
+        quantiles: forecast that many quantiles of each value, not one value; None for one value.
 
-    Shapes: ``x`` (batch, T, channels), ``last`` (batch, targets), result (batch, horizon, targets).
+    Shapes: ``x`` (batch, T, channels), ``last`` (batch, targets), result (batch, horizon, targets), with a last
+    dimension of ``quantiles`` if there are any.
     """
 
-    def __init__(self, encoder: Recurrent, targets: int, horizon: int) -> None:
+    reads: int = 1
+    """How many time steps one step of the encoder reads."""
+    summarises: ClassVar[bool] = True
+    """Whether the first steps of the forecast follow from the encoder's last output alone."""
+
+    def __init__(
+        self,
+        encoder: Recurrent,
+        targets: int,
+        horizon: int,
+        normalise: Normalisation | None = None,
+        quantiles: int | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder, self.targets, self.horizon = encoder, targets, horizon
-        self.head = nn.Linear(encoder.output_size, horizon * targets)
+        self.encoder, self.targets, self.horizon, self.quantiles = encoder, targets, horizon, quantiles
+        self.normalise = LastValue(targets) if normalise is None else normalise
 
     def forward(self, x: Tensor, last: Tensor) -> Tensor:
-        output, _ = self.encoder(self.differences(x, last))
-        return self.forecast(output[:, -1], last)
+        level = self.level(x, last)
+        return self.normalise.inverse(self.decode(self.read(x, level)), level)
 
-    def differences(self, x: Tensor, last: Tensor) -> Tensor:
-        """What the encoder reads: targets relative to their last value, features as they are."""
-        shifted = x.clone()
-        shifted[..., : self.targets] -= last.unsqueeze(1)
-        return shifted
+    def level(self, x: Tensor, last: Tensor) -> Level:
+        """What the normalisation measures of a window."""
+        return self.normalise.measure(x[..., : self.targets], last)
 
-    def forecast(self, summary: Tensor, last: Tensor) -> Tensor:
-        """From the encoder's last output (batch, output_size) to the forecast."""
-        return last.unsqueeze(1) + self.head(summary).view(-1, self.horizon, self.targets)
+    @abstractmethod
+    def read(self, x: Tensor, level: Level) -> Tensor:
+        """What the encoder reads of a window, (rows, steps, input_size)."""
+
+    @abstractmethod
+    def decode(self, read: Tensor) -> Tensor:
+        """From what the encoder reads to the forecast, still normalised."""
+
+    @abstractmethod
+    def from_summary(self, summary: Tensor, read: Tensor, level: Level) -> Tensor:
+        """The first steps of the forecast, from the encoder's last output over ``read``, (batch, output_size)."""
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers are said of one value."""
+        return self.quantiles or 1
+
+    def _told(self, numbers: Tensor, steps: int) -> Tensor:
+        """(batch, steps · targets · numbers) as a forecast."""
+        if self.quantiles is None:
+            return numbers.view(-1, steps, self.targets)
+        return numbers.view(-1, steps, self.targets, self.quantiles)
+
+
+class DirectForecast(ForecastNetwork):
+    r"""All steps of the horizon at once from the encoder's last output.
+
+    .. math:: \hat y'_{T+1 \dots T+h} = W \,\mathrm{encoder}(x'_1, \dots, x'_T)_T + b
+
+    The encoder reads (batch, T, targets + features). Arguments and shapes as in ``ForecastNetwork``.
+    """
+
+    def __init__(
+        self,
+        encoder: Recurrent,
+        targets: int,
+        horizon: int,
+        normalise: Normalisation | None = None,
+        quantiles: int | None = None,
+    ) -> None:
+        super().__init__(encoder, targets, horizon, normalise, quantiles)
+        self.head = nn.Linear(encoder.output_size, horizon * targets * self.numbers)
+
+    def read(self, x: Tensor, level: Level) -> Tensor:
+        """Targets normalised, features as they are."""
+        read = x.clone()
+        read[..., : self.targets] = self.normalise(x[..., : self.targets], level)
+        return read
+
+    def decode(self, read: Tensor) -> Tensor:
+        output, _ = self.encoder(read)
+        return self._told(self.head(output[:, -1]), self.horizon)
+
+    def from_summary(self, summary: Tensor, read: Tensor, level: Level) -> Tensor:
+        return self.normalise.inverse(self._told(self.head(summary), self.horizon), level)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor, nn
 
+from unroll.tasks.quantiles import pinball
+
 if TYPE_CHECKING:
     from unroll.tasks.forecast import ForecastTask
 
@@ -44,5 +46,8 @@ class ForecastProblem:
         batch = self.task.windows.batch(part, indices)
         device = next(network.parameters()).device
         x, y, mask, last = (t.to(device) for t in batch)
+        if levels := self.task.options.levels:
+            e = pinball(y.unsqueeze(-1) - network(x, last), levels).mean(-1)
+            return (e * mask).sum(), mask.sum().clamp(min=1)
         e = (network(x, last) - y) * mask
         return (e.square() if self.task.loss == "mse" else e.abs()).sum(), mask.sum().clamp(min=1)

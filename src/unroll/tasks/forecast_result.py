@@ -13,6 +13,7 @@ from unroll.tasks import forecast_intervals as intervals
 from unroll.tasks.baselines import Baseline
 from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double
+from unroll.tasks.quantiles import MEDIAN
 
 if TYPE_CHECKING:
     from unroll.tasks.forecast import ForecastTask
@@ -35,6 +36,9 @@ def described(task: ForecastTask, metric: str, match: str) -> dict[str, Any]:
         "match": match,
         "loss": task.loss,
         "interval": task.interval if intervals.possible(task) else None,
+        "decode": task.options.decode,
+        "normalise": task.options.normalise,
+        "quantiles": list(task.options.levels),
     }
 
 
@@ -58,27 +62,38 @@ def data_facts(task: ForecastTask, absent: Sequence[str] = ()) -> dict[str, Any]
 def protocol(task: ForecastTask) -> str:
     """How the figures came about, in words."""
     season = task.season or 1
-    loss = "squared" if task.loss == "mse" else "absolute"
+    loss = {"mse": "squared error", "mae": "absolute error", "pinball": "pinball loss"}[task.loss]
     return (
         "Each series is cut by time into a training, a validation and a test range. Every channel is standardised "
         "with the mean and deviation of its training range alone; that range is recorded, and scoring a window "
         "that starts inside it is an error. A window is "
         f"{task.input} steps of input and the {task.horizon} steps that follow, all of which lie in the range it "
         "counts for; its input may reach back into the range before. Windows start at every step. Networks learn "
-        f"the {loss} error of standardised values on training windows, stop early on validation windows, and are "
+        f"the {loss} of standardised values on training windows, stop early on validation windows, and are "
         "scored once on all test windows, in the data's own units. MASE divides the absolute error by the mean "
         f"change over {season} step{'' if season == 1 else 's'} in the training range. Missing targets are neither "
-        f"learned nor scored.{_intervals(task)}"
+        f"learned nor scored.{_of_quantiles(task.options.levels)}{_of_intervals(task)}"
     )
 
 
-def _intervals(task: ForecastTask) -> str:
+def _of_intervals(task: ForecastTask) -> str:
     if not intervals.possible(task):
         return ""
+    own = " Where quantiles are forecast, the outermost are moved so." if task.options.levels else ""
     return (
         f" {100 * task.interval:g} % intervals are conformal: as wide, at each step, as the errors of the validation "
-        "windows over the series' deviation ask for. Early stopping has looked at the same windows, which makes them a "
-        "little narrow; how much of the truth they hold is measured on the test windows."
+        f"windows over the series' deviation ask for.{own} Early stopping has looked at the same windows, which makes "
+        "them a little narrow; how much of the truth they hold is measured on the test windows."
+    )
+
+
+def _of_quantiles(levels: Sequence[float]) -> str:
+    if not levels:
+        return ""
+    told = ", ".join(f"{level:g}" for level in levels)
+    return (
+        f" The quantiles {told} are forecast; where they cross they are sorted. Point scores are the median's. A "
+        "baseline's one value stands for each of its quantiles, and there is nothing between them."
     )
 
 
@@ -87,13 +102,17 @@ def probe(task: ForecastTask, network: nn.Module) -> Probe:
     count = task.windows.count("valid")
     indices = np.unique(np.linspace(0, count - 1, min(PROBED, count)).round().astype(int))
     x, y, mask, last = (part.double() for part in task.windows.batch("valid", indices))
-    double = in_double(network)
+    double: Any = in_double(network)
+    level = double.level(x, last)
+    read = double.read(x, level)
 
     def loss(summary: Tensor) -> Tensor:
-        e = (double.forecast(summary, last) - y) * mask  # type: ignore[operator]
-        return e.square().sum(dim=(1, 2))
+        told = double.from_summary(summary, read, level)
+        point = told if double.quantiles is None else told[..., task.options.levels.index(MEDIAN)]
+        steps = point.shape[1]
+        return ((point - y[:, :steps]) * mask[:, :steps]).square().sum(dim=(1, 2))
 
-    return Probe(double.encoder, double.differences(x, last), None, loss)  # type: ignore[operator, arg-type]
+    return Probe(double.encoder, read.detach(), None, loss if double.summarises else None, double.reads)
 
 
 def examples(

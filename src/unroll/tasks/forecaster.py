@@ -22,7 +22,7 @@ from unroll.data import (
     show_time,
 )
 from unroll.errors import DataError
-from unroll.models import DirectForecast
+from unroll.models import ForecastNetwork
 from unroll.tasks import forecast_intervals as intervals
 from unroll.tasks.conformal import Conformal
 from unroll.tasks.estimator import Estimator
@@ -30,14 +30,12 @@ from unroll.tasks.forecast import (
     KIND,
     DataOptions,
     ForecastTask,
-    build_network,
     prepare,
     read_series,
 )
+from unroll.tasks.forecast_network import Sizes, build_network
 from unroll.tasks.options import check_known, names
-
-ENDINGS = ("", "_low", "_high")
-"""Of the columns of a forecast, the first of which is the target's own."""
+from unroll.tasks.quantiles import named_columns
 
 
 class Forecaster(Estimator):
@@ -61,7 +59,7 @@ class Forecaster(Estimator):
     """
 
     kind = KIND
-    network: DirectForecast | None
+    network: ForecastNetwork | None
     task: ForecastTask | None
 
     def fit(
@@ -105,7 +103,8 @@ class Forecaster(Estimator):
 
         Returns:
             a polars frame: the series' group column if there is one, the time column (``step`` if there is none),
-            and per target a column of its name and, where the run has intervals, ``NAME_low`` and ``NAME_high``.
+            and one column per target. Of quantiles that is the median, and each quantile has a column beside it, as
+            ``units_q0.1``. Where the run has intervals their bounds are ``units_low`` and ``units_high``.
 
         Raises:
             DataError: ``data`` lacks a column, or has no rows.
@@ -120,11 +119,14 @@ class Forecaster(Estimator):
         time, group = series_set.time_column or "step", series_set.group_column
         columns: dict[str, Any] = {}
         if group is not None:
-            columns[group] = [name for name, times, _ in frames for _ in times]
-        columns[time] = _as_dates(np.concatenate([times for _, times, _ in frames]))
-        values = np.concatenate([forecast for _, _, forecast in frames])
-        for k, target in enumerate(recorded.targets):
-            columns |= {f"{target}{ending}": column for ending, column in zip(ENDINGS, values[:, k].T)}
+            columns[group] = [name for name, times, _, _ in frames for _ in times]
+        columns[time] = _as_dates(np.concatenate([times for _, times, _, _ in frames]))
+        told = np.concatenate([values for _, _, values, _ in frames], axis=-2)
+        columns |= named_columns(told, recorded.targets, self.task_options.levels)
+        if fitted is not None:
+            low, high = np.concatenate([bounds for _, _, _, bounds in frames], axis=1)
+            for k, target in enumerate(recorded.targets):
+                columns |= {f"{target}_low": low[:, k], f"{target}_high": high[:, k]}
         return pl.DataFrame(columns)
 
     def evaluate(self, data: Any = None, **reading: Any) -> dict[str, Any]:
@@ -134,8 +136,9 @@ class Forecaster(Estimator):
 
         Returns:
             ``{"windows": n, "network": {...}, "baselines": {name: {...}}}``, each with MASE, MAE, RMSE, sMAPE in
-            the data's units and "scaled" MSE and MAE on standardised values; where the run has intervals also their
-            coverage, mean width and MSIS, and under "notes" how often they held, with its standard error.
+            the data's units and "scaled" MSE and MAE on standardised values. Of quantiles also WQL, pinball loss,
+            their coverage, and "quantiles": nominal and measured coverage and mean width of the outermost interval.
+            Where the run has intervals, their coverage, mean width and MSIS, and under "notes" how often they held.
 
         Raises:
             DataError: no window of ``data`` lies wholly after the training and validation ranges.
@@ -143,7 +146,7 @@ class Forecaster(Estimator):
         network = self._trained()
         task = self.task if data is None and self.task is not None else self._scoring_task(data, reading)
         errors = {intervals.NETWORK: task.errors(network)} | {b.name: task.errors(b) for b in intervals.naive(task)}
-        scores = {name: {**one.scores(), "scaled": one.scaled()} for name, one in errors.items()}
+        scores = {name: {**one.scores(), **one.details()} for name, one in errors.items()}
         notes = intervals.told(task, errors)
         return {
             "windows": task.windows.count("test"),
@@ -152,10 +155,12 @@ class Forecaster(Estimator):
             **({"notes": notes} if notes else {}),
         }
 
-    def _rebuilt(self) -> DirectForecast:
+    def _rebuilt(self) -> ForecastNetwork:
         recorded = restore(self.record)
-        channels = len(recorded.targets) + len(recorded.features)
-        return build_network(self.network_options, channels, len(recorded.targets), recorded.horizon)
+        targets = len(recorded.targets)
+        channels = targets + len(recorded.features)
+        sizes = Sizes(channels, targets, recorded.input_length, recorded.horizon, recorded.season)
+        return build_network(self.network_options, self.task_options, sizes)
 
     def _series(self, data: Any, recorded: Recorded, reading: dict[str, Any]) -> SeriesSet:
         if data is None and self.task is not None:
@@ -174,19 +179,24 @@ class Forecaster(Estimator):
         return read_series(source, columns, frequency=recorded.frequency)
 
     def _future(
-        self, series: Series, network: DirectForecast, recorded: Recorded, fitted: Conformal | None
-    ) -> tuple[str, np.ndarray, np.ndarray]:
-        """Name, times, and values (horizon, targets, 1), or with the bounds of the interval (horizon, targets, 3)."""
+        self, series: Series, network: ForecastNetwork, recorded: Recorded, fitted: Conformal | None
+    ) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+        """Name, times, what is told (horizon, targets) or (quantiles, horizon, targets), and the bounds of the interval
+        (2, horizon, targets)."""
         scaler = _knowing(recorded.scaler, series)
         x, last = history_window(series, scaler, recorded.input_length)
         device = next(network.parameters()).device
         with torch.no_grad():
             scaled = network(x.to(device), last.to(device))[0].double().cpu().numpy()
-        told = [scaled]
+        # Quantiles go before the targets, which the scaler has last.
+        each = scaled if scaled.ndim == 2 else np.moveaxis(np.sort(scaled, axis=-1), -1, 0)
+        targets, bounds = range(len(recorded.targets)), np.empty((2, 0, len(recorded.targets)))
         if fitted is not None:
-            told += [bound[0] for bound in fitted.bounds(scaled[None], scaled[None], np.ones((1, scaled.shape[1])))]
-        values = np.stack([scaler.inverse(series.name, v, range(len(recorded.targets))) for v in told], axis=-1)
-        return series.name, recorded.frequency.after(series.times[-1], recorded.horizon), values
+            own = (each[None],) * 2 if scaled.ndim == 2 else (each[None, 0], each[None, -1])
+            moved = fitted.bounds(*own, np.ones((1, len(targets))))
+            bounds = np.stack([scaler.inverse(series.name, bound[0], targets) for bound in moved])
+        times = recorded.frequency.after(series.times[-1], recorded.horizon)
+        return series.name, times, scaler.inverse(series.name, each, targets), bounds
 
     def _scoring_task(self, data: Any, reading: dict[str, Any]) -> ForecastTask:
         """``data`` as a task that has a test part only."""
@@ -214,7 +224,7 @@ class Forecaster(Estimator):
             asked.metric,
             asked.learned_loss,
             scales,
-            asked.interval if fitted else 0.0,
+            asked if fitted else replace(asked, interval=0.0),
             fitted,
         )
 

@@ -62,7 +62,7 @@ class TagTask(Task):
     spans: bool
 
     @property
-    def metrics(self) -> Sequence[str]:  # type: ignore[override]
+    def metrics(self) -> Sequence[str]:
         return METRICS
 
     @property
