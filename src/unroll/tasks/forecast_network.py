@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from unroll.errors import ConfigError
 from unroll.models import DirectForecast, ForecastNetwork, RecursiveForecast, SegmentForecast
@@ -75,5 +75,5 @@ def segment_length(learned: ForecastOptions, sizes: Sizes) -> int:
 def _normalisation(learned: ForecastOptions, sizes: Sizes) -> Normalisation:
     if learned.normalise == "seasonal" and not sizes.season:
         raise ConfigError("--normalise seasonal without a season", fix="Give --season")
-    own = {"revin": {"affine": learned.affine}, "seasonal": {"season": sizes.season}}
+    own: dict[str, dict[str, Any]] = {"revin": {"affine": learned.affine}, "seasonal": {"season": sizes.season}}
     return normalisation(learned.normalise, sizes.targets, **own.get(learned.normalise, {}))
