@@ -82,9 +82,8 @@ def test_each_refit_begins_from_the_weights_of_its_seed(data, refitted, tmp_path
 def test_what_comes_after_an_origin_changes_nothing_at_or_before_it(data, tmp_path, refit):
     """The rows from the second forecast on are another series: the first training and the first score stay."""
     first = 200 - 3 - 10  # with 3 origins 5 steps apart
-    other = data.with_columns(
-        y=pl.when(pl.int_range(200) >= first + 3).then(-40 * pl.col("y") + 9).otherwise(pl.col("y"))
-    )
+    later = pl.int_range(200) >= first + 3
+    other = data.with_columns(y=pl.when(later).then(-40 * pl.col("y") + 9).otherwise(pl.col("y")))
     found = [backtest(d, tmp_path / str(k), origins=3, step=5, refit=refit) for k, d in enumerate((data, other))]
     assert same(*(weights(one.folder, 1) for one in found))
     rows = [[*one.result["candidates"], *one.result["baselines"]] for one in found]
