@@ -10,20 +10,12 @@ results/classify/CASE.json: command, recipe, seed, scores with intervals beside 
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from unroll import api
-from unroll.files import write_json
-from unroll.report import render_terminal
+from published import DATA, main, trained
 
-HERE = Path(__file__).resolve().parent
-DATA = Path(os.environ.get("UNROLL_DATA") or HERE.parents[1] / "shared" / "data")
-RESULTS = HERE / "results" / "classify"
 UCR = ("ItalyPowerDemand", "GunPoint", "ArrowHead", "BasicMotions", "JapaneseVowels", "OSULeaf", "PLAID", "ACSF1")
 SERIES = {"cell": "lstm", "hidden": 64, "pooling": "mean", "bidirectional": True, "epochs": 60, "patience": 15}
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -48,23 +40,8 @@ def run(name: str, seed: int, small: bool) -> dict[str, Any]:
     recipe = {**recipe, **(SMALL if small else {}), "seed": seed}
     with tempfile.TemporaryDirectory() as folder:
         paths = [_part(DATA / path, Path(folder)) if small else str(DATA / path) for path in (train, test)]
-        found = api.train(paths[0], task="classify", test=paths[1], out=Path(folder) / name, **recipe)
-    result = found.result
-    print(render_terminal(result), flush=True)
-    kept = ("name", "parameters", "train_seconds", "scores", "lr", "seeds", "curves", "peak_memory_mb")
-    repeat = result["repeat"]
-    return {
-        "case": name,
-        "command": f"python benchmarks/classify.py {name} --seed {seed}" + (" --small" if small else ""),
-        "train": train,
-        "test": test,
-        "recipe": recipe,
-        "rows": SMALL_ROWS if small else None,
-        "data": result["data"],
-        "protocol": result["protocol"].replace(paths[1], test),
-        "classifiers": [{k: row[k] for k in kept if k in row} for row in [*result["candidates"], *result["baselines"]]],
-        **{k: repeat[k] for k in ("machine", "versions", "started", "seconds")},
-    }
+        entry = trained("classify", name, paths[0], recipe, small=small, scored="classifiers", test=paths[1])
+    return {**entry, "train": train, "test": test, "rows": SMALL_ROWS if small else None}
 
 
 def _part(path: Path, folder: Path) -> str:
@@ -76,19 +53,5 @@ def _part(path: Path, folder: Path) -> str:
     return str(folder / path.name)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
-    parser.add_argument("--small", action="store_true", help="a small part and a small network; nothing is written")
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    for name in asked.cases or list(CASES):
-        if name not in CASES:
-            sys.exit(f"no case {name!r}; there are {', '.join(CASES)}")
-        entry = run(name, asked.seed, asked.small)
-        if not asked.small:
-            write_json(RESULTS / f"{name}.json", entry)
-
-
 if __name__ == "__main__":
-    main()
+    main("classify", __doc__, CASES, run)

@@ -32,7 +32,7 @@ from unroll.tasks import (
     stem,
     task_kind,
 )
-from unroll.train import FitSettings, RunFolder
+from unroll.train import FitSettings, Processes, RunFolder
 from unroll.train.run_folder import read_config
 
 _T = TypeVar("_T")
@@ -166,23 +166,29 @@ def train(
     Arguments as in ``compare``, and ``cell``, ``lr`` and ``seed`` for the one network. ``Forecaster.load(out)``
     gives the trained forecaster.
 
+    Started in several processes (``torchrun``, ``accelerate launch``), all of them call it alike and train one network
+    together, each on its part of every batch; the first alone writes.
+
     Raises:
         DataError, ConfigError, RunError: what to change is in the message.
     """
     given = dict(locals())
     kind = task_kind(task)
     given |= _of_no_task(kind, options)
-    found = run_training(
-        _source(data),
-        *_of_task(kind, train, given),
-        _pick(NetworkOptions, given),
-        _settings(kind, given),
-        Path(out) if out is not None else Path("runs") / f"{stem(data)}-{cell.rpartition(':')[2]}",
-        overwrite=overwrite,
-        on_epoch=on_epoch,
-        on_note=on_note,
-    )
-    write_report(found.result, found.report)
+    processes = Processes()
+    with processes.together():
+        found = run_training(
+            _source(data),
+            *_of_task(kind, train, given),
+            _pick(NetworkOptions, given),
+            _settings(kind, given),
+            Path(out) if out is not None else Path("runs") / f"{stem(data)}-{cell.rpartition(':')[2]}",
+            overwrite=overwrite,
+            on_epoch=on_epoch,
+            on_note=on_note,
+        )
+        if processes.is_main:
+            write_report(found.result, found.report)
     return found
 
 

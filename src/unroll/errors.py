@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -39,6 +40,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``" Did you mean 'units'?"`` when a known name is close, else ``""``."""
     close = get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.6)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+@contextmanager
+def reading_record(name: str = "data.json") -> Iterator[None]:
+    """While a record of a run folder is read: RunError for what is missing in it or wrong with it."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        if isinstance(error, UnrollError):
+            raise
+        raise RunError(
+            f"{name} is incomplete: {type(error).__name__} {error}",
+            expected="the file as the training wrote it",
+            fix="Train again, or restore the file",
+        ) from error
 
 
 def _sentence(text: str) -> str:

@@ -49,3 +49,12 @@ def runs(folder, compared, trained) -> Path:
     shutil.copytree(trained, folder / "run")
     shutil.copytree(compared[1] / "runs" / "sales", folder / "both")
     return folder
+
+
+@pytest.fixture
+def here(home, monkeypatch) -> Path:
+    """The folder of a module's ``home``, as the current one."""
+    monkeypatch.chdir(home[0])
+    monkeypatch.setenv("COLUMNS", "100")
+    folder: Path = home[0]
+    return folder

@@ -12,6 +12,7 @@ import pytest
 from unroll.tasks import TASKS
 
 from .harness import apart, unroll
+from .runs import trained_in
 
 TINY = ["--epochs", "2", "--hidden", "8", "--embedding", "8", "--lr", ".02"]
 ASKED = ["--task", "classify", "--text", "document", "--label", "label"]
@@ -41,18 +42,7 @@ def home(tmp_path_factory):
     (folder / "reviews.tsv").write_text(reviews(300), encoding="utf-8", newline="")
     (folder / "new.tsv").write_text(reviews(25, 1, label=False), encoding="utf-8", newline="")
     (folder / "newer.tsv").write_text(reviews(60, 2), encoding="utf-8", newline="")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        outcome = unroll("train", "reviews.tsv", *ASKED, *TINY, "--cell", "gru", "--out", "runs/a")
-    assert outcome.code == 0, outcome.err
-    return folder, outcome
-
-
-@pytest.fixture
-def here(home, monkeypatch):
-    monkeypatch.chdir(home[0])
-    monkeypatch.setenv("COLUMNS", "100")
-    return home[0]
+    return trained_in(folder, "reviews.tsv", *ASKED, *TINY, "--cell", "gru")
 
 
 def test_training_prints_its_choices_then_its_table(home):

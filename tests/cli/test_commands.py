@@ -239,15 +239,37 @@ def test_datasets_lists_what_is_here(folder):
     outcome = unroll("datasets")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == unroll("datasets", "list").out
-    assert re.search(r"^  co2 +bundled\n    .+\n    unroll compare co2 .+$", outcome.out, re.MULTILINE)
-    assert re.search(r"^  etth1 +not here$", outcome.out, re.MULTILINE)
+    assert re.search(r"^  co2 +bundled +Weekly CO2", outcome.out, re.MULTILINE)
+    assert re.search(r"^  etth1 +- +Electricity", outcome.out, re.MULTILINE)
     assert max(map(len, outcome.out.splitlines())) <= 100
+    tasks = [line for line in outcome.out.splitlines() if re.fullmatch("[a-z]+", line)]
+    assert {"forecast", "classify", "tag"} <= set(tasks)
+    assert len(tasks) == len(set(tasks))
+
+
+def test_one_data_set_is_told_in_full(folder):
+    outcome = unroll("datasets", "list", "gunpoint")
+    assert (outcome.code, outcome.err) == (0, "")
+    told = " ".join(outcome.out.split())
+    assert told.startswith("ucr-gunpoint The hand of somebody")
+    for part in (
+        "task classify",
+        "not here, 0.3 MB",
+        "licence none stated",
+        "command unroll train ucr-gunpoint --task",
+    ):
+        assert part in told
+    bundled = unroll("datasets", "list", "co2").out
+    assert re.search(r"^  file +/.+/co2.csv\n  command  unroll compare co2", bundled, re.MULTILINE)
 
 
 def test_datasets_as_json(folder):
     listed = json.loads(unroll("datasets", "list", "--json").out)
-    assert {"name", "title", "task", "licence", "source", "command", "files"} == set(listed[0])
-    assert [Path(path).name for path in listed[0]["files"]] == ["co2.csv"]
+    for one in listed:
+        assert {"name", "title", "task", "licence", "source", "command", "bytes", "here", "files", "urls"} == set(one)
+    here = {one["name"]: [Path(path).name for path in one["files"]] for one in listed if one["here"]}
+    assert here == {"co2": ["co2.csv"]}
+    assert json.loads(unroll("datasets", "list", "co2", "--json").out) == [one for one in listed if one["here"]]
 
 
 def test_every_command_of_the_list_is_understood(folder):
@@ -255,7 +277,11 @@ def test_every_command_of_the_list_is_understood(folder):
     for dataset in json.loads(unroll("datasets", "list", "--json").out):
         if dataset["name"] == "co2":
             continue
-        outcome = unroll(*shlex.split(dataset["command"])[1:])
+        words = shlex.split(dataset["command"])[1:]
+        if words[0] == "datasets":
+            assert words == ["datasets", "fetch", dataset["name"]]
+            continue
+        outcome = unroll(*words)
         assert f"the data set '{dataset['name']}' is not on this machine" in outcome.message
 
 

@@ -11,6 +11,7 @@ import pytest
 from tasks.tagging import conllu, sentences
 
 from .harness import unroll
+from .runs import trained_in
 
 TINY = ["--epochs", "2", "--hidden", "8", "--lr", ".02", "--embedding", "6", "--letter-size", "6"]
 
@@ -21,19 +22,7 @@ def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("treebank")
     (folder / "train.conllu").write_text(conllu(sentences(150, joined=True)), encoding="utf-8")
     (folder / "test.conllu").write_text(conllu(sentences(30, 1, joined=True)), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        command = ["train", "train.conllu", "--task", "tag", "--field", "xpos", "--test", "test.conllu", *TINY]
-        outcome = unroll(*command, "--out", "runs/a")
-    assert outcome.code == 0, outcome.err
-    return folder, outcome
-
-
-@pytest.fixture
-def here(home, monkeypatch):
-    monkeypatch.chdir(home[0])
-    monkeypatch.setenv("COLUMNS", "100")
-    return home[0]
+    return trained_in(folder, "train.conllu", "--task", "tag", "--field", "xpos", "--test", "test.conllu", *TINY)
 
 
 def test_training_prints_its_choices_then_its_table(home):

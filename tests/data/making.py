@@ -1,9 +1,12 @@
 """Small tables and series sets for the tests of unroll.data."""
 
+import hashlib
+
 import numpy as np
 import pytest
+import yaml
 
-from unroll.data import Frequency, Series, SeriesSet, read_table, to_series
+from unroll.data import Frequency, Series, SeriesSet, known, read_table, to_series
 from unroll.errors import UnrollError
 
 STEPS = Frequency("step")
@@ -31,3 +34,14 @@ def message(call, kind=UnrollError):
     with pytest.raises(kind) as caught:
         call()
     return str(caught.value)
+
+
+def write_set(name, **content):
+    """One more data set."""
+    facts = {"title": name, "task": "forecast", "licence": "none", "source": "here"}
+    (known.SETS / f"{name}.yaml").write_text(yaml.safe_dump(facts | content))
+
+
+def entry(name, content, **more):
+    """A file of a data set, as its description has it."""
+    return {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} | more

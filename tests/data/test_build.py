@@ -247,8 +247,8 @@ def test_refused(tmp_path, text, options, said):
         assert part in found
 
 
-def test_missing_is_an_option_of_two_words(tmp_path):
-    assert "error or carry" in message(
+def test_missing_is_an_option_of_three_words(tmp_path):
+    assert "error, carry or mask" in message(
         lambda: series_of(tmp_path, DAYS, targets=["units"], missing="zero"), ConfigError
     )
 

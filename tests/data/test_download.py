@@ -2,7 +2,12 @@
 
 import errno
 import hashlib
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.request import Request
 
@@ -52,8 +57,61 @@ class Handler(BaseHTTPRequestHandler):
     def missing(self):
         self.send_error(404)
 
+    def forbidden(self):
+        self.send_error(403)
+
     def busy(self):
         self.send_error(503)
+
+    def broken_at_first(self):
+        """500 twice, then the file cut in the middle, 503 once, then the rest."""
+        turn = sum(path == self.path for path, _ in self.server.seen)
+        if turn in (1, 2, 4):
+            return self.send_error(500 if turn < 3 else 503)
+        return self.send_rest(CONTENT, upto=HALF if turn == 3 else None)
+
+    def changed_between(self):
+        """Another file since the connection was cut."""
+        self.send_rest(CONTENT if not self.start() else CONTENT[::-1], upto=HALF if not self.start() else None)
+
+    def no_length(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(CONTENT)
+
+    def no_length_cut(self):
+        if self.start():
+            return self.send_rest(CONTENT)
+        self.send_response(200)
+        self.end_headers()
+        return self.wfile.write(CONTENT[:HALF])
+
+    def chunked(self):
+        self.protocol_version = "HTTP/1.1"
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for begin in range(0, len(CONTENT), 10_000):
+            piece = CONTENT[begin : begin + 10_000]
+            self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        self.wfile.write(b"0\r\n\r\n")
+        self.close_connection = True
+
+    def circle(self):
+        self.send(b"", status=302, headers=[("Location", "circle.bin")])
+
+    def slow(self):
+        start = self.start()
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+        self.end_headers()
+        for begin in range(start, len(CONTENT), 10_000):
+            self.wfile.write(CONTENT[begin : begin + 10_000])
+            self.wfile.flush()
+            if not start:
+                self.server.released.wait(0.05)
 
     def changed(self):
         self.send_rest(CONTENT[::-1])
@@ -144,12 +202,34 @@ def files(tmp_path):
         ("cut", [None, f"bytes={HALF}-"]),
         ("no_range", [None, f"bytes={HALF}-"]),
         ("refuses_range", [None, f"bytes={HALF}-", None]),
+        ("broken_at_first", [None, None, None, f"bytes={HALF}-", f"bytes={HALF}-"]),
+        ("no_length", [None]),
+        ("no_length_cut", [None, f"bytes={HALF}-"]),
+        ("chunked", [None]),
     ],
 )
-def test_whole_file_arrives(get, server, tmp_path, path, ranges):
+def test_whole_file_arrives(get, server, tmp_path, monkeypatch, path, ranges):
+    monkeypatch.setattr(module, "ATTEMPTS", 5)
     assert get(path).read_bytes() == CONTENT
     assert files(tmp_path) == ["series.csv"]
     assert [asked for _, asked in server.seen] == ranges
+
+
+@pytest.mark.parametrize(("path", "asked"), [("missing", 1), ("forbidden", 1), ("busy", 4)])
+def test_only_what_may_pass_is_tried_again(get, server, path, asked):
+    with pytest.raises(DataError):
+        get(path)
+    assert len(server.seen) == asked
+
+
+def test_a_busy_server_does_not_cost_what_came_before(get, server, tmp_path):
+    with pytest.raises(DataError, match="cut at 4,000"):
+        get("always_cut")
+    with pytest.raises(DataError, match="answers 503"):
+        get("busy")
+    assert (tmp_path / "cache" / "series.csv.part").stat().st_size == 4000
+    assert get("moved").read_bytes() == CONTENT
+    assert server.seen[-1] == ("/ok.bin", "bytes=4000-")
 
 
 def test_later_call_goes_on_where_an_earlier_one_was_cut(get, server, tmp_path):
@@ -192,7 +272,10 @@ def test_server_that_sends_another_range_is_asked_from_the_start(get, server, tm
     ("path", "message"),
     [
         ("missing", r"missing.bin answers 404(.|\n)*unroll datasets use PATH"),
-        ("busy", r"busy.bin answers 503(.|\n)*try later"),
+        ("forbidden", r"forbidden.bin answers 403(.|\n)*not be for everybody(.|\n)*unroll datasets use PATH"),
+        ("busy", r"busy.bin answers 503 Service Unavailable, 4 times(.|\n)*try later"),
+        ("changed_between", rf"has sha256 [0-9a-f]{{64}}\nexpected {SHA256}(.|\n)*The file was deleted"),
+        ("circle", r"circle.bin answers 302"),
         ("changed", rf"has sha256 [0-9a-f]{{64}}\nexpected {SHA256}(.|\n)*The file was deleted"),
         ("shorter", r"holds 20 bytes\nexpected 307,200(.|\n)*unroll datasets use PATH"),
         ("endless", r"holds more than 307,200 bytes"),
@@ -301,6 +384,61 @@ def test_full_disk_leaves_nothing(get, tmp_path, monkeypatch):
     with pytest.raises(RunError, match=r"no space left on device(.|\n)*UNROLL_CACHE"):
         get("ok")
     assert files(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limit of a file's size")
+def test_write_that_fails_half_way_leaves_nothing(get, tmp_path):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (HALF, before[1]))
+    try:
+        with pytest.raises(RunError, match=r"cannot write .*series.csv: file too large(.|\n)*UNROLL_CACHE"):
+            get("ok")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert files(tmp_path) == []
+
+
+FETCH = "import sys; from pathlib import Path; from unroll.data.download import Wanted, download; " + (
+    "download(Wanted(sys.argv[1], sys.argv[2], int(sys.argv[3])), Path(sys.argv[4]))"
+)
+
+
+def process(server, path, tmp_path):
+    words = [f"{server.root}/{path}.bin", SHA256, str(len(CONTENT)), str(tmp_path / "cache" / "series.csv")]
+    return subprocess.Popen([sys.executable, "-c", FETCH, *words], stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="another signal there")
+def test_process_that_is_interrupted_is_gone_on_from(get, server, tmp_path):
+    running = process(server, "slow", tmp_path)
+    part = tmp_path / "cache" / "series.csv.part"
+    wait_for(lambda: part.exists() and part.stat().st_size > 20_000)
+    running.send_signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in running.communicate()[1]
+    assert files(tmp_path) == ["series.csv.part"]
+    size = part.stat().st_size
+    assert part.read_bytes() == CONTENT[:size]
+    assert get("ok").read_bytes() == CONTENT
+    assert server.seen[-1] == ("/ok.bin", f"bytes={size}-")
+
+
+@pytest.mark.skipif(module.fcntl is None, reason="no locks here")
+def test_two_processes_bring_one_file_once(server, tmp_path):
+    running = [process(server, "slow", tmp_path) for _ in range(2)]
+    assert [each.communicate()[1] for each in running] == ["", ""]
+    assert (tmp_path / "cache" / "series.csv").read_bytes() == CONTENT
+    assert files(tmp_path) == ["series.csv"]
+    assert len(server.seen) == 1
+
+
+def wait_for(condition):
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not come")
 
 
 def test_folder_that_cannot_be_made(server, tmp_path):

@@ -84,8 +84,8 @@ def test_windows_are_plain_slices(part, input_length, horizon):
 def test_shapes_and_types():
     windows = windows_of(holey(90))
     batch = windows.batch("train", [0, 1, 2])
-    assert [tuple(t.shape) for t in batch] == [(3, 7, 3), (3, 4, 2), (3, 4, 2), (3, 2)]
-    assert [t.dtype for t in batch] == [torch.float32, torch.float32, torch.bool, torch.float32]
+    assert [tuple(t.shape) for t in batch] == [(3, 7, 3), (3, 4, 2), (3, 4, 2), (3, 2), (3, 4, 0)]
+    assert [t.dtype for t in batch] == [torch.float32, torch.float32, torch.bool, torch.float32, torch.float32]
     assert not any(torch.isnan(t).any() for t in batch if t.dtype == torch.float32)
     assert windows.batch("train", torch.tensor([], dtype=torch.int64)).x.shape == (0, 7, 3)
     assert windows.targets_original("test", np.array([0])).values.shape == (1, 4, 2)

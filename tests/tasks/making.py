@@ -38,8 +38,10 @@ def shops(rows=(120, 140, 160)):
     return pl.concat(parts)
 
 
-def task_of(data, *targets, features=(), group=None, missing="error", layout="long", **options):
-    reading = DataOptions(tuple(targets), tuple(features), group=group, missing=missing, layout=layout)
+def task_of(data, *targets, features=(), known=(), group=None, missing="error", layout="long", **options):
+    reading = DataOptions(
+        tuple(targets), tuple(features), group=group, missing=missing, layout=layout, known=tuple(known)
+    )
     return prepare(data, reading, ForecastOptions(**options))
 
 

@@ -1,7 +1,5 @@
 """The tag task: morphemes, spans, words that training has not; and ``Tagger``."""
 
-import re
-
 import numpy as np
 import polars as pl
 import pytest
@@ -12,55 +10,22 @@ from unroll import Tagger
 from unroll.errors import ConfigError, DataError, LeakageError, RunError
 from unroll.tasks import NetworkOptions, TagData, TagOptions, load_run, prepare
 from unroll.tasks.tag_baselines import MostFrequentTag
-from unroll.tasks.tag_errors import are_spans, spans_of, tag_errors
-from unroll.tasks.tag_inputs import TagSet, split_tag
+from unroll.tasks.tag_errors import tag_errors
+from unroll.tasks.tag_sets import TagSet, split_tag
 from unroll.train import FitSettings, fit
-
-
-def by_pattern(tags):
-    """Spans of well-formed tags, found by a pattern over their letters."""
-    found = set()
-    kinds = sorted({t[2:] for t in tags if t != "O"})
-    for kind in kinds:
-        text = "".join("B" if t == f"B-{kind}" else "I" if t == f"I-{kind}" else "." for t in tags)
-        found |= {(m.start(), m.end() - 1, kind) for m in re.finditer("BI*", text)}
-    return found
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_spans_are_what_a_pattern_finds(seed):
-    for own in sentences(60, seed, spans=True):
-        tags = [t for _, t in own]
-        assert spans_of(tags) == by_pattern(tags)
-
-
-@pytest.mark.parametrize(
-    ("tags", "spans"),
-    [
-        ([], set()),
-        (["I-A", "I-A"], {(0, 1, "A")}),
-        (["B-A", "I-B"], {(0, 0, "A"), (1, 1, "B")}),
-        (["B-A", "B-A", "O", "I-A"], {(0, 0, "A"), (1, 1, "A"), (3, 3, "A")}),
-        (["O", "X", "B-"], set()),
-    ],
-)
-def test_spans_of_tags_that_are_not_well_formed_are_those_of_conlleval(tags, spans):
-    assert spans_of(tags) == spans
 
 
 def test_scores_by_hand():
     truth = [["B-P", "I-P", "O"], ["O"], ["B-Q", "O"]]
     said = [["B-P", "I-P", "O"], ["B-P"], ["O", "O"]]
     new = [[True, False, False], [True], [False, False]]
-    assert tag_errors(truth, said, new).scores() == {
+    assert tag_errors(truth, said, new, "spans").scores() == {
         "accuracy": pytest.approx(4 / 6),
         "OOV accuracy": 0.5,
         "sentence accuracy": pytest.approx(1 / 3),
         "span F1": pytest.approx(2 * 1 / (2 + 2)),
+        "feature F1": None,
     }
-    assert are_spans(["O", "B-P"])
-    assert not are_spans(["O", "O"])
-    assert not are_spans(["B-P", "NOUN"])
 
 
 @pytest.mark.parametrize(
@@ -102,8 +67,7 @@ def test_the_baseline_is_the_most_frequent_tag_of_each_word():
     baseline = MostFrequentTag(task)
     assert baseline.best["a"] == "X"
     assert baseline.usual == "F"
-    (said,) = baseline.tags(task, task.indices["train"][:1])
-    assert said[1] == "F"
+    assert baseline.tags([["a", "filler0", "new"], []]) == [["X", "F", "F"], []]
 
 
 def test_scoring_what_training_was_on_is_an_error():

@@ -86,14 +86,15 @@ def small_epochs(count=0):
         training.EPOCH_LEAST = least
 
 
-def sums_run(folder, dropout=0.0, checkpoint_seconds=60.0, seed=0, **kill):
+def sums_run(folder, dropout=0.0, checkpoint_seconds=60.0, seed=0, options=None, **kill):
     """A whole training in ``folder``: weights, metrics, and what ``fit`` returned, as files."""
     torch.set_num_threads(1)
     training.CHECKPOINT_SECONDS = checkpoint_seconds
     seed_everything(seed)
     network = Summing(dropout)
     with small_epochs():
-        result = fit(network, Sums(**kill), FitSettings(**vars(SETTINGS) | {"seed": seed}), folder=Path(folder))
+        settings = FitSettings(**vars(SETTINGS) | {"seed": seed} | (options or {}))
+        result = fit(network, Sums(**kill), settings, folder=Path(folder))
     save_weights(Path(folder) / "model.safetensors", network)
     figures = [result.epochs, result.best_epoch, result.best_loss, result.stopped, Sums().validation_loss(network)]
     (Path(folder) / "result.json").write_text(json.dumps(figures))

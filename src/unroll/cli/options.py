@@ -39,9 +39,12 @@ Time = Annotated[
 ]
 Group = Annotated[str | None, option("--group", "Column that says which series a row belongs to.", "COLUMN")]
 SplitOption = Annotated[str, option("--split", "Train, valid, test: fractions, row counts, or rest,48,48.", "A,B,C")]
-_MISSING = "Missing values: an error, or carry: inputs repeat the last value, missing targets are never scored."
-Missing = Annotated[str, option("--missing", _MISSING, "error|carry")]
-MissingAsRun = Annotated[str | None, option("--missing", _MISSING, "error|carry", default="as the run's own data")]
+_MISSING = (
+    "Missing values: an error; carry: inputs repeat the last value, missing targets are never scored; mask: the same, "
+    "and networks are told what was observed."
+)
+Missing = Annotated[str, option("--missing", _MISSING, "error|carry|mask")]
+MissingAsRun = Annotated[str | None, option("--missing", _MISSING, "error|carry|mask", default="as the run's own data")]
 Na = Annotated[
     list[str] | None,
     option("--na", "Text that means a missing value; repeat it. Empty cells, nan, NA and null always do.", "TEXT"),

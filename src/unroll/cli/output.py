@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from unroll.errors import RunError, UnrollError, _sentence
 
 _PLAIN = str.maketrans({"…": "...", "·": "-", "µ": "u", "×": "x", "−": "-", "°": "", "’": "'", "–": "-"})
+_BARS = str.maketrans({"▓": "#", "░": "?"})
 
 
 def open_streams() -> None:
@@ -110,7 +111,17 @@ def shown(text: str, stream: TextIO) -> str:
     if not unicode_shows(stream):
         text = text.translate(_PLAIN)
     encoding = stream.encoding or "ascii"
+    if not _carries(_BARS, encoding):
+        text = text.translate(_BARS)
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _carries(table: dict[int, str], encoding: str) -> bool:
+    try:
+        "".join(map(chr, table)).encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def _wrapped(text: str, width: int) -> list[str]:

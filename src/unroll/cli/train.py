@@ -54,16 +54,20 @@ def command(
 ) -> None:
     """Train one network on DATA and score it beside the baselines.
 
-    Killed and started again, it continues from its last checkpoint and gives the same numbers.
+    Killed and started again, it continues from its last checkpoint and gives the same numbers. Started by torchrun or
+    accelerate launch, several processes train it together.
     """
     from unroll.api import again, train
+    from unroll.train import Processes
 
     typed = o.arguments(context)
-    with ProgressLine(quiet=as_json) as line:
+    speaks = Processes().is_main
+    with ProgressLine(quiet=as_json or not speaks) as line:
         typed["on_note"] = line.note
         typed["on_epoch"] = lambda record: line.show(told(record))
         found = train(data, **typed) if config is None else again(config, "training", data, **typed)
-    print_result(found.result, str(found.report), as_json)
+    if speaks:
+        print_result(found.result, str(found.report), as_json)
 
 
 def told(record: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,16 @@ def assemble(
     measured: Sequence[Measured],
     failures: list[dict[str, Any]],
     *,
-    name: str,
+    folder: Path,
     match: str,
     network_of: Callable[[Measured], Any],
 ) -> dict[str, Any]:
-    """Everything of ``result.json`` but how to repeat it; ``network_of`` gives a candidate's trained network."""
+    """Everything of ``result.json`` but how to repeat it; ``network_of`` gives a candidate's trained network.
+
+    What new data will need of the baselines is written to ``folder``.
+    """
     baselines, absent = task.baselines()
+    task.keep(baselines, folder)
     errors = {m.network.name: m.errors for m in measured} | {b.name: [task.errors(b)] for b in baselines}
     resampler = Resampler(measured[0].errors[0], task.span)
     streams = {key: number for number, key in enumerate(errors)}
@@ -60,7 +65,7 @@ def assemble(
         "schema": SCHEMA,
         "kind": "comparison",
         "unroll": __version__,
-        "name": name,
+        "name": folder.name,
         "task": task.described(metric, match),
         "data": task.data_facts(absent),
         "protocol": task.protocol(),

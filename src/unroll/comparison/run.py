@@ -19,6 +19,7 @@ from unroll.machine import machine as this_machine
 from unroll.machine import versions
 from unroll.tasks import NetworkOptions, Task, options_dict, prepare, source_name
 from unroll.train import FitSettings, RunFolder, load_weights, read_history
+from unroll.train.processes import assert_alone
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def run_comparison(
         RunError: ``folder`` holds another run or cannot be written, or no trial succeeded.
     """
     clock = Clock()
+    assert_alone("unroll compare", "it divides its trainings among processes itself, see --workers")
     options.check()
     task = prepare(source, data, learned)
     networks = candidates(task, options)
@@ -102,7 +104,7 @@ def run_comparison(
         task,
         measured,
         _failed(networks, failures, options),
-        name=run.path.name,
+        folder=run.path,
         match=options.match,
         network_of=lambda m: _network(run, task, m),
     )

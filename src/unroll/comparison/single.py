@@ -12,7 +12,7 @@ from unroll.comparison.run import Clock, Comparison, curve
 from unroll.errors import RunError
 from unroll.machine import cores, peak_memory_mb
 from unroll.tasks import NetworkOptions, prepare, source_name, task_kind
-from unroll.train import FitSettings, RunFolder
+from unroll.train import FitSettings, Processes, RunFolder
 
 
 def run_training(
@@ -29,20 +29,22 @@ def run_training(
 ) -> Comparison:
     """Train ``network`` in ``folder``, continuing what is there, and score it beside the baselines.
 
+    Of several processes the first alone scores and writes; all are given the result.
+
     Raises:
         DataError, ConfigError: before anything is trained.
         RunError: ``folder`` holds another run or cannot be written, or training diverged at once.
     """
-    clock = Clock()
+    clock, processes = Clock(), Processes()
     network.check()
     task = prepare(source, data, learned)
     task.parameters(network)  # one that cannot be built is refused before anything is written
     estimator = task_kind(learned.task).estimator().from_options(network, learned, settings, data)
     estimator.source = source_name(source)
-    run = RunFolder.open_for(folder, estimator.config(), overwrite=overwrite)
-    if run.has_result():
+    run = processes.from_main(lambda: RunFolder.open_for(folder, estimator.config(), overwrite=overwrite))
+    if processes.from_main(run.has_result):
         return Comparison(run.read_result(), run.path)
-    if on_note is not None:
+    if on_note is not None and processes.is_main:
         for note in task.forewarn([network], settings):
             on_note(note)
     estimator.fit_prepared(task, source, folder, progress=on_epoch)
@@ -51,6 +53,8 @@ def run_training(
     fitted = estimator.result
     if fitted.best_epoch == 0:
         raise RunError("training diverged in its first epoch", fix=f"Give a lower --lr than {settings.lr:g}")
+    if not processes.is_main:
+        return Comparison(processes.from_main(dict), run.path)
     errors = task.errors(estimator.network)
     seed = {
         "seed": settings.seed,
@@ -75,9 +79,10 @@ def run_training(
         step_microseconds=step_microseconds(estimator.network),
     )
     trained = estimator.network
-    result = assemble(task, [measured], [], name=run.path.name, match="hidden", network_of=lambda m: trained)
-    command, shared = f"unroll train --config {run.config_file}", {"workers": 1, "threads_per_worker": cores()}
+    result = assemble(task, [measured], [], folder=run.path, match="hidden", network_of=lambda m: trained)
+    command = f"unroll train --config {run.config_file}"
+    shared = {"workers": processes.count, "threads_per_worker": max(1, cores() // processes.count)}
     config = estimator.config()
     result["repeat"] = clock.record(command, config, [settings.seed], machine=shared, budget=None)
     run.write_json("result.json", result)
-    return Comparison(result, run.path)
+    return Comparison(processes.from_main(lambda: result), run.path)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from unroll.data.ahead import extended
 from unroll.data.buckets import length_batches, padded_steps
 from unroll.data.build import to_series
 from unroll.data.constant import reject_constant
 from unroll.data.examples import Examples, labelled, read_documents
 from unroll.data.frequency import Frequency, infer_frequency, show_time
+from unroll.data.inputs import Inputs
 from unroll.data.lengths import drop_short, fit_lengths, window_count
 from unroll.data.number_examples import array_examples, read_long_table, read_ts_examples
 from unroll.data.number_examples import carried as carried_sequences
@@ -22,7 +24,7 @@ from unroll.data.table import Table, read_table
 from unroll.data.textrows import TextRows, read_text_rows
 from unroll.data.tokens import UNITS, usual_unit
 from unroll.data.vocabulary import Vocabulary
-from unroll.data.windows import Batch, Targets, Windows, history_window
+from unroll.data.windows import Batch, Targets, Windows, history_window, origin_window
 
 __all__ = [
     "DEFAULT_SPLIT",
@@ -31,6 +33,7 @@ __all__ = [
     "Batch",
     "Examples",
     "Frequency",
+    "Inputs",
     "Prepared",
     "Ragged",
     "RaggedBatch",
@@ -51,11 +54,13 @@ __all__ = [
     "data_record",
     "detect_season",
     "drop_short",
+    "extended",
     "fit_lengths",
     "history_window",
     "infer_frequency",
     "labelled",
     "length_batches",
+    "origin_window",
     "padded_steps",
     "parse_split",
     "prepare",

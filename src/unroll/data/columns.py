@@ -25,6 +25,13 @@ class Columns:
     features: tuple[str, ...]
     time: str | None
     group: str | None
+    known: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns read as numbers, in the order of the channels."""
+        return self.targets + self.features + self.known
 
 
 def resolve_columns(
@@ -33,25 +40,29 @@ def resolve_columns(
     features: Sequence[str] | None,
     time: str | None,
     group: str | None,
+    known: Sequence[str] = (),
+    static: Sequence[str] = (),
 ) -> Columns:
     """Check the given names and find what was left open; a table with one series per row needs none.
 
-    Raises DataError for unknown, repeated or text columns.
+    Raises DataError for unknown, repeated or text columns; ``static`` ones may be text.
     """
     wanted, extra = _as_names(targets), _as_names(features or ())
+    ahead, fixed = _as_names(known), _as_names(static)
     if table.cells:
         group, time = group or table.frame.columns[0], time or "step"
     group = _known(table, group, "--group") if group is not None else None
-    taken = {*wanted, *extra, group}
+    taken = {*wanted, *extra, *ahead, *fixed, group}
     time = _time_column(table, time, taken)
     numeric = [name for name in numeric_columns(table) if name not in (time, group)]
+    free = [name for name in numeric if name not in (*ahead, *fixed)]
     if wanted == ALL:
-        wanted = tuple(name for name in numeric if name not in extra)
+        wanted = tuple(name for name in free if name not in extra)
     elif not wanted:
-        wanted = _only_numeric([name for name in numeric if name not in extra], table)
+        wanted = _only_numeric([name for name in free if name not in extra], table)
     if extra == ALL:
-        extra = tuple(name for name in numeric if name not in wanted)
-    columns = Columns(wanted, extra, time, group)
+        extra = tuple(name for name in free if name not in wanted)
+    columns = Columns(wanted, extra, time, group, ahead, fixed)
     _check_roles(table, columns, numeric)
     return columns
 
@@ -60,7 +71,7 @@ def likely_group(table: Table, columns: Columns) -> str | None:
     """A text column that tells the rows of one time apart: the one with the fewest values."""
     if columns.time is None:
         return None
-    used = {*columns.targets, *columns.features, columns.time, *numeric_columns(table)}
+    used = {*columns.numbers, *columns.static, columns.time, *numeric_columns(table)}
     found = []
     for name in table.frame.columns:
         if name in used or table.frame[name].dtype != pl.String or table.frame[name].null_count():
@@ -72,7 +83,7 @@ def likely_group(table: Table, columns: Columns) -> str | None:
 
 def counting_column(table: Table, columns: Columns) -> str | None:
     """A column that counts the rows, 1, 2, 3, …, and so could be the time."""
-    used = {*columns.targets, *columns.features, columns.time, columns.group}
+    used = {*columns.numbers, *columns.static, columns.time, columns.group}
     for name in numeric_columns(table):
         steps = np.diff(table.frame[name].cast(pl.Float64, strict=False).to_numpy())
         if name not in used and len(steps) and bool((steps == 1).all()):
@@ -125,6 +136,8 @@ def _check_roles(table: Table, columns: Columns, numeric: Sequence[str]) -> None
     named = [(columns.time, "--time"), (columns.group, "--group")]
     named += [(name, "--target") for name in columns.targets]
     named += [(name, "--feature") for name in columns.features]
+    named += [(name, "--known") for name in columns.known]
+    named += [(name, "--static") for name in columns.static]
     for name, use in named:
         if name is None:
             continue
@@ -136,7 +149,7 @@ def _check_roles(table: Table, columns: Columns, numeric: Sequence[str]) -> None
                 fix=f"Take it out of {use}",
             )
         roles[name] = use
-        if use in ("--target", "--feature") and name not in numeric:
+        if use in ("--target", "--feature", "--known") and name not in numeric:
             raise _not_numeric(table, name, use, numeric)
 
 

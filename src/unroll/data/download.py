@@ -27,7 +27,8 @@ except ImportError:  # Windows
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 16
-ATTEMPTS = 4  # of a connection that is cut
+ATTEMPTS = 4  # of a connection that is cut, or of a server that is busy
+BUSY = (408, 425, 429, 500, 502, 503, 504)  # answers that may be another one a moment later
 PAUSE = 1.0  # seconds before the second attempt, growing
 LOCAL_COPY = "give a local copy with `unroll datasets use PATH`"
 
@@ -117,6 +118,10 @@ class _CutError(Exception):
     """The connection ended early; what came is in the part file."""
 
 
+class _BusyError(_CutError):
+    """The server cannot answer now."""
+
+
 class _NoDowngrade(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if urlsplit(req.full_url).scheme == "https" and urlsplit(newurl).scheme != "https":
@@ -147,15 +152,21 @@ def _bring(wanted: Wanted, part: Path, report: _Report, timeout: float) -> None:
 
 def _complete(wanted: Wanted, part: Path, report: _Report, timeout: float) -> None:
     """Fill ``part`` up to its size, going on after each cut."""
-    reason = ""
+    last = _CutError()
     for attempt in range(ATTEMPTS):
         time.sleep(PAUSE * attempt)
         try:
             return _fill(wanted, part, report, timeout)
         except _CutError as cut:
-            reason = str(cut)
+            last = cut
+    if isinstance(last, _BusyError):
+        raise DataError(
+            f"{wanted.url} answers {last}, {ATTEMPTS} times",
+            expected="the file",
+            fix=f"The server may be busy: try later, or {LOCAL_COPY}",
+        )
     raise DataError(
-        f"{wanted.url} was cut at {_size(part):,} of {wanted.size:,} bytes: {reason}",
+        f"{wanted.url} was cut at {_size(part):,} of {wanted.size:,} bytes: {last}",
         expected="the whole file",
         fix=f"What came is kept: run the same command again to go on from there, or {LOCAL_COPY}",
     )
@@ -212,11 +223,11 @@ def _open(url: str, start: int, part: Path, timeout: float) -> Any:
         if error.code == 416:
             part.unlink(missing_ok=True)
             raise _CutError("the server cannot go on from there") from error
-        raise DataError(
-            f"{url} answers {error.code} {error.reason}",
-            expected="the file",
-            fix=f"It may have moved, or the server may be busy: try later, or {LOCAL_COPY}",
-        ) from error
+        told = f"{error.code} {str(error.reason).splitlines()[0] if error.reason else ''}".strip()
+        if error.code in BUSY:
+            raise _BusyError(told) from error
+        fix = f"It may have moved or not be for everybody: {LOCAL_COPY}"
+        raise DataError(f"{url} answers {told}", expected="the file", fix=fix) from error
     except (OSError, http.client.HTTPException) as error:
         raise _unreachable(url, error) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,9 +19,10 @@ class Examples:
     """One source. ``texts`` or ``sequences``, the other is empty; ``labels`` None where there is none.
 
     Attributes:
-        sequences: each (T, channels) float64, NaN where missing; ``channels`` their names.
+        sequences: each (T, channels) of floats, NaN where missing; ``channels`` their names.
         where: how a message names each example.
         ids: what tells the examples apart in the source, or None where they are numbered.
+        scaled: whether the numbers lie from 0 to 1 already, as pixels do.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Examples:
     channels: tuple[str, ...] = ()
     ids: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    scaled: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -42,7 +45,7 @@ class Examples:
 
     def keys(self) -> list[Any]:
         """Equal for examples of equal content."""
-        return list(self.texts) if self.is_text else [s.tobytes() for s in self.sequences]
+        return list(self.texts) if self.is_text else [hashlib.sha256(s.tobytes()).digest() for s in self.sequences]
 
     def joined(self, other: Examples) -> Examples:
         """These and then ``other``'s, of the same kind."""

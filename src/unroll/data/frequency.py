@@ -10,7 +10,18 @@ import numpy as np
 from unroll.errors import DataError
 
 Unit = Literal[
-    "microsecond", "millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year", "step"
+    "microsecond",
+    "millisecond",
+    "second",
+    "minute",
+    "hour",
+    "day",
+    "week",
+    "month",
+    "quarter",
+    "year",
+    "step",
+    "irregular",
 ]
 
 _MICROSECONDS: dict[str, int] = {
@@ -44,7 +55,7 @@ class Frequency:
     """``count`` units from one row to the next.
 
     ``anchor`` is the day of the month on which the rows of a monthly, quarterly or yearly series fall (31: the last
-    day of every month); None takes it from the last time.
+    day of every month); None takes it from the last time. The unit "irregular" is no step at all: every row says when.
     """
 
     unit: Unit
@@ -54,6 +65,8 @@ class Frequency:
     @property
     def plural(self) -> str:
         """``"weeks"``, ``"15-minute steps"``, ``"steps"``: what the rows are."""
+        if self.unit == "irregular":
+            return "rows"
         if self.count == 1 or self.unit == "step":
             return f"{self.unit}s"
         return f"{self.count}-{self.unit} steps"
@@ -66,7 +79,12 @@ class Frequency:
         return tuple(cycle // self.count for cycle in cycles if cycle % self.count == 0 and cycle >= fewest)
 
     def after(self, last_time: Any, n: int) -> np.ndarray:
-        """The next ``n`` times after ``last_time``: (n,) datetime64[us], or int64 for integer steps."""
+        """The next ``n`` times after ``last_time``: (n,) datetime64[us], or int64 for integer steps.
+
+        Raises DataError for irregular times, which only the data can tell.
+        """
+        if self.unit == "irregular":
+            raise DataError("irregular times do not say when the next row is", expected="the times to forecast")
         ahead = np.arange(1, n + 1, dtype=np.int64)
         if self.unit == "step":
             return np.int64(last_time) + ahead * self.count

@@ -43,7 +43,8 @@ def grid_error(table: Table, pieces: Sequence[Piece], piece: Piece, frequency: F
             f"({show_time(piece.times[wrong])}) is off the {frequency.plural} that begin at "
             f"{show_time(piece.times[0])}",
             expected="times at one regular step (gaps are allowed)",
-            fix="Resample it to a regular step first, or give --time none to number its rows 0, 1, 2, …",
+            fix="Give --times irregular to have the time between rows read, or --time none to number them 0, 1, 2, …, "
+            "or resample it to a regular step first",
         )
     if steps[-1] + 1 > _EMPTIEST * len(steps) + 100:
         widest = int(np.argmax(np.diff(steps)))
@@ -52,7 +53,7 @@ def grid_error(table: Table, pieces: Sequence[Piece], piece: Piece, frequency: F
             f"{table.row(int(piece.positions[widest + 1]))} ({show_time(piece.times[widest + 1])}) comes "
             f"{steps[widest + 1] - steps[widest]:,} {frequency.plural} after {show_time(piece.times[widest])}",
             expected="more rows than gaps",
-            fix="Correct that time, or give --time none to number the rows",
+            fix="Correct that time, or give --times irregular, or --time none to number the rows",
         )
     return None
 

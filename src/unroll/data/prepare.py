@@ -49,7 +49,7 @@ def prepare(
     ranges = ranges_of(series_set, split) if isinstance(split, Split) else split
     series_set = reject_constant(series_set, ranges, skip_bad_series)
     _check_season(season, series_set)
-    season = season or detect_season(series_set, ranges)
+    season = None if series_set.irregular else season or detect_season(series_set, ranges)
     horizon = horizon or usual_horizon(series_set, ranges, season)
     length = fit_lengths(series_set, ranges, horizon, season, input)
     scaler = Scaler.fit(series_set, ranges)
@@ -57,6 +57,12 @@ def prepare(
 
 
 def _check_season(season: int | None, series_set: SeriesSet) -> None:
+    if season is not None and series_set.irregular:
+        raise ConfigError(
+            f"--season {season} with irregular times",
+            expected="no season: no number of rows takes one",
+            fix="Leave --season out; --calendar hour,weekday,yearday tells the networks the time",
+        )
     longest = max(series.rows for series in series_set.series)
     if season is not None and season >= longest:
         raise ConfigError(

@@ -29,7 +29,7 @@ class Ragged:
     def of(cls, sequences: Sequence[np.ndarray], like: np.ndarray) -> Ragged:
         """``sequences`` end to end; ``like`` is an empty one that gives type and width where there are none."""
         offsets = np.concatenate([[0], np.cumsum([len(s) for s in sequences], dtype=np.int64)]).astype(np.int64)
-        return cls(np.concatenate([like, *sequences]).astype(like.dtype), offsets)
+        return cls(np.concatenate([like, *sequences]).astype(like.dtype, copy=False), offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from unroll.data.frequency import Frequency
+from unroll.data.inputs import Inputs
 from unroll.data.scale import Scaler, time_to_json
 from unroll.data.series import Series, SeriesSet
 from unroll.data.split import PARTS, Ranges
 from unroll.data.windows import Windows
-from unroll.errors import RunError
+from unroll.errors import reading_record
 
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """The columns, the lengths and the scaler of a saved run."""
+    """The columns, the lengths, the scaler and the inputs of a saved run."""
 
     fingerprint: str
     targets: tuple[str, ...]
@@ -28,6 +29,9 @@ class Recorded:
     input_length: int
     horizon: int
     scaler: Scaler
+    inputs: Inputs
+    known: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
 
 
 def data_record(
@@ -44,6 +48,8 @@ def data_record(
         "columns": {
             "targets": list(series_set.targets),
             "features": list(series_set.features),
+            "known": list(series_set.known),
+            "static": list(series_set.static),
             "time": series_set.time_column,
             "group": series_set.group_column,
         },
@@ -56,14 +62,16 @@ def data_record(
         "windows": {part: windows.count(part) for part in PARTS},
         "series": [_series_record(series, ranges[series.name]) for series in series_set.series],
         "scaler": scaler.to_dict(),
+        "inputs": windows.inputs.to_dict(),
         "notes": list(series_set.notes),
     }
 
 
 def restore(record: Mapping[str, Any]) -> Recorded:
     """What ``data_record`` kept. Raises RunError where a part is missing or damaged."""
-    try:
-        columns = record["columns"]
+    with reading_record():
+        columns, scaler = record["columns"], Scaler.from_dict(record["scaler"])
+        plain = Inputs(len(scaler.targets) + len(scaler.features))  # of a run before there were other channels
         return Recorded(
             fingerprint=record["fingerprint"],
             targets=tuple(columns["targets"]),
@@ -74,14 +82,11 @@ def restore(record: Mapping[str, Any]) -> Recorded:
             season=record["season"],
             input_length=int(record["input"]),
             horizon=int(record["horizon"]),
-            scaler=Scaler.from_dict(record["scaler"]),
+            scaler=scaler,
+            inputs=Inputs.from_dict(record["inputs"]) if "inputs" in record else plain,
+            known=tuple(columns.get("known", ())),
+            static=tuple(columns.get("static", ())),
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise RunError(
-            f"data.json is incomplete: {type(error).__name__} {error}",
-            expected="the file as the training wrote it",
-            fix="Train again, or restore the file",
-        ) from error
 
 
 def _series_record(series: Series, ranges: Ranges) -> dict[str, Any]:

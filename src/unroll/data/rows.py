@@ -48,7 +48,7 @@ def read_rows(table: Table, columns: Columns, *, drop_bad_rows: bool) -> Rows:
         times, wrong = read_times(table, columns.time, drop_bad_rows=drop_bad_rows)
         bad |= wrong
     values = []
-    for column in columns.targets + columns.features:
+    for column in columns.numbers:
         numbers, wrong = read_numbers(table, column, drop_bad_rows=drop_bad_rows)
         values.append(numbers)
         bad |= wrong

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from unroll.data.calendar import calendar_columns
 from unroll.data.frequency import show_time
 from unroll.data.series import Series, SeriesSet
 from unroll.data.split import Ranges
@@ -27,23 +28,29 @@ class Fit:
 
 @dataclass(frozen=True, eq=False)
 class Scaler:
-    """Per series and channel: (value - mean) / standard deviation of the training rows (ddof 0, NaN ignored)."""
+    """Per series and channel: (value - mean) / standard deviation of the training rows (ddof 0, NaN ignored).
+
+    The channels are targets, features, what is ``known`` of the future; the last ``plain`` of them stay as they are.
+    """
 
     targets: tuple[str, ...]
     features: tuple[str, ...]
     fits: Mapping[str, Fit]
+    known: tuple[str, ...] = ()
+    plain: int = 0
 
     @classmethod
     def fit(cls, series_set: SeriesSet, ranges: Mapping[str, Ranges]) -> Scaler:
         """Fit every series on its training range only."""
-        fits = {series.name: _fit(series, ranges[series.name].train) for series in series_set.series}
-        return cls(series_set.targets, series_set.features, fits)
+        plain = len(calendar_columns(series_set.calendar))
+        fits = {series.name: _fit(series, ranges[series.name].train, plain) for series in series_set.series}
+        return cls(series_set.targets, series_set.features, fits, series_set.future, plain)
 
     def fit_history(self, series: Series) -> Scaler:
         """A scaler that also knows ``series``, fitted on all the history given. Raises DataError if it is empty."""
         if not series.rows:
             raise DataError(f"series '{series.name}' has no rows", expected="some history to predict from")
-        return Scaler(self.targets, self.features, {**self.fits, series.name: _fit(series, (0, series.rows))})
+        return replace(self, fits={**self.fits, series.name: _fit(series, (0, series.rows), self.plain)})
 
     def transform(self, name: str, values: np.ndarray) -> np.ndarray:
         """``values`` (…, channels) in units of the training deviation."""
@@ -75,6 +82,8 @@ class Scaler:
         return {
             "targets": list(self.targets),
             "features": list(self.features),
+            "known": list(self.known),
+            "plain": self.plain,
             "series": {
                 name: {
                     "mean": fit.mean.tolist(),
@@ -98,7 +107,8 @@ class Scaler:
             )
             for name, fit in record["series"].items()
         }
-        return cls(tuple(record["targets"]), tuple(record["features"]), fits)
+        known, plain = tuple(record.get("known", ())), int(record.get("plain", 0))
+        return cls(tuple(record["targets"]), tuple(record["features"]), fits, known, plain)
 
     def _of(self, name: str) -> Fit:
         if name not in self.fits:
@@ -118,7 +128,7 @@ def time_from_json(time: str | int) -> Any:
     return np.datetime64(time, "us") if isinstance(time, str) else np.int64(time)
 
 
-def _fit(series: Series, rows: tuple[int, int]) -> Fit:
+def _fit(series: Series, rows: tuple[int, int], plain: int) -> Fit:
     values = series.values[rows[0] : rows[1]]
     if not len(values):
         raise DataError(
@@ -134,4 +144,6 @@ def _fit(series: Series, rows: tuple[int, int]) -> Fit:
     low = np.where(seen, values, np.inf).min(axis=0)
     high = np.where(seen, values, -np.inf).max(axis=0)
     deviation = np.where((high <= low) | (deviation == 0), 1.0, deviation)
+    if plain:
+        mean[-plain:], deviation[-plain:] = 0.0, 1.0
     return Fit(mean, deviation, (int(rows[0]), int(rows[1])), series.times[rows[0]], series.times[rows[1] - 1])

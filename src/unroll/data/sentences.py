@@ -8,13 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from unroll.data.features import ordered_features
 from unroll.data.table import file_bytes, unzipped
 from unroll.data.textfile import plain_utf8
 from unroll.errors import ConfigError, DataError, did_you_mean
 
 FIELDS = {"upos": 3, "xpos": 4, "feats": 5}
 """What CoNLL-U says of a word, and in which column (the first is 0)."""
+MISC = "misc:"
+"""Before the name of what stands in the last column as NAME=tag, which is O where a word has none."""
+OUTSIDE = "O"
 _COLUMNS = 10
+_COMMENT = re.compile(r"# [\w-]+ = ")
 _MANY, _EMPTY = re.compile(r"\d+-\d+"), re.compile(r"\d+\.\d+")
 
 
@@ -40,6 +45,7 @@ def read_sentences(path: Path, field: str = "upos", *, word: int = 1, tag: int |
     """A .conllu file with one of its fields as tags, or a file of columns with blank lines between sentences.
 
     Of columns, between tabs or spaces, ``word`` and ``tag`` are counted from 1; ``tag`` is the last unless given.
+    A line such as ``# text = …`` before a sentence is a comment.
     What CoNLL-U writes of words joined or left out (ids 3-4 and 5.1) is passed over, as its tasks are scored.
 
     Raises:
@@ -51,14 +57,7 @@ def read_sentences(path: Path, field: str = "upos", *, word: int = 1, tag: int |
     if suffixes[-1:] == [".gz"]:
         data, suffixes = unzipped(data, path.name), suffixes[:-1]
     text = plain_utf8(data, path.name).decode()
-    if suffixes[-1:] == [".conllu"]:
-        if field not in FIELDS:
-            raise ConfigError(
-                f"--field '{field}'.{did_you_mean(field, FIELDS)}", expected=f"one of {', '.join(FIELDS)}"
-            )
-        read = _conllu(path.name, field)
-    else:
-        read = _columns(path.name, word, tag)
+    read = _conllu(path.name, field) if suffixes[-1:] == [".conllu"] else _columns(path.name, word, tag)
     words, tags, lines = _blocks(text, read)
     if not words:
         raise DataError(f"{path.name} has no sentence", expected="one word per line, a blank line between sentences")
@@ -92,6 +91,11 @@ def _blocks(
 
 
 def _conllu(name: str, field: str) -> Callable[[str, int, int], _Word | None]:
+    if field not in FIELDS and not (field.startswith(MISC) and field != MISC):
+        raise ConfigError(
+            f"--field '{field}'.{did_you_mean(field, FIELDS)}", expected=f"one of {', '.join(FIELDS)}, or {MISC}KEY"
+        )
+
     def read(line: str, number: int, before: int) -> _Word | None:
         if line.startswith("#"):
             return None
@@ -110,10 +114,20 @@ def _conllu(name: str, field: str) -> Callable[[str, int, int], _Word | None]:
             )
         if not cells[1]:
             raise DataError(f"{name} has a word without a form in line {number:,}", expected="its form, or _")
+        if field not in FIELDS:
+            return cells[1], _named(cells[-1], field.removeprefix(MISC))
         tag = cells[FIELDS[field]]
-        return cells[1], tag if field == "feats" or tag not in ("_", "") else None
+        if field == "feats":
+            return cells[1], ordered_features(tag, f"in line {number:,} of {name}")
+        return cells[1], tag if tag not in ("_", "") else None
 
     return read
+
+
+def _named(cell: str, key: str) -> str:
+    """The value of ``key`` in a list of NAME=value between bars."""
+    held = dict(part.partition("=")[::2] for part in cell.split("|"))
+    return held.get(key) or OUTSIDE
 
 
 def _columns(name: str, word: int, tag: int | None) -> Callable[[str, int, int], _Word | None]:
@@ -123,7 +137,7 @@ def _columns(name: str, word: int, tag: int | None) -> Callable[[str, int, int],
 
     def read(line: str, number: int, before: int) -> _Word | None:
         cells = line.split("\t") if "\t" in line else line.split()
-        if cells[0] == "-DOCSTART-":
+        if cells[0] == "-DOCSTART-" or (not before and _COMMENT.match(line)):
             return None
         last = len(cells) if tag is None else tag
         if len(cells) < max(word, last) or not cells[word - 1]:

@@ -1,21 +1,40 @@
-"""What the rest of unroll sees of a data set: series on a regular grid of times."""
+"""What the rest of unroll sees of a data set: series of rows in order of time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
+from unroll.data.calendar import calendar_columns
 from unroll.data.frequency import Frequency
+
+STEP_COLUMN = "log step"
+"""The channel of irregular times: the logarithm of the time since the row before."""
+
+
+class Ahead(NamedTuple):
+    """Rows after the last target. times: (n,); known: (n, known) float64; rows: where each is in the file, if it is."""
+
+    times: np.ndarray
+    known: np.ndarray
+    rows: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One series. ``times``: (rows,) datetime64[us] or int64; ``values``: (rows, channels) float64, NaN = missing."""
+    """One series. ``times``: (rows,) datetime64[us] or int64; ``values``: (rows, channels) float64, NaN = missing.
+
+    ``static`` holds what does not change within it, as text (None where missing); ``ahead`` what is known of later
+    rows.
+    """
 
     name: str
     times: np.ndarray
     values: np.ndarray
+    static: tuple[str | None, ...] = ()
+    ahead: Ahead | None = None
 
     @property
     def rows(self) -> int:
@@ -24,7 +43,12 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class SeriesSet:
-    """Series of one frequency with the same channels: the targets first, then the features."""
+    """Series of one frequency with the same channels: targets, features, then what is known of the future too.
+
+    ``known`` are columns of the data, ``calendar`` parts of the time; ``static`` columns are not channels. ``holes``
+    says what becomes of missing values (error, carry, mask): with "mask" the networks are told which were observed, and
+    with ``since`` how long ago.
+    """
 
     series: tuple[Series, ...]
     targets: tuple[str, ...]
@@ -35,10 +59,28 @@ class SeriesSet:
     name: str
     fingerprint: str
     notes: tuple[str, ...] = field(default=())
+    known: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    calendar: tuple[str, ...] = ()
+    holes: str = "error"
+    since: bool = False
+
+    @property
+    def mask(self) -> bool:
+        return self.holes == "mask"
+
+    @property
+    def irregular(self) -> bool:
+        return self.frequency.unit == "irregular"
+
+    @property
+    def future(self) -> tuple[str, ...]:
+        """The channels that are known of the rows to be forecast: last of all channels, the calendar at their end."""
+        return self.known + ((STEP_COLUMN,) if self.irregular else ()) + calendar_columns(self.calendar)
 
     @property
     def channels(self) -> tuple[str, ...]:
-        return self.targets + self.features
+        return self.targets + self.features + self.future
 
     @property
     def rows(self) -> int:

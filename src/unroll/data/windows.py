@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unroll.data.inputs import Inputs
 from unroll.data.lengths import check_lengths, short_error, too_short
 from unroll.data.scale import Scaler
-from unroll.data.series import Series, SeriesSet, carried
+from unroll.data.series import Series, SeriesSet
 from unroll.data.split import PARTS, Ranges
 from unroll.errors import ConfigError, DataError
 
@@ -22,13 +23,19 @@ class Batch(NamedTuple):
 
     x: (B, L, channels) float32, missing values carried forward (0 before the first);
     y: (B, h, targets) float32, 0 where missing; mask: (B, h, targets) bool, True where y was observed;
-    last: (B, targets) float32, the target at the end of the input, carried forward.
+    last: (B, targets) float32, the target at the end of the input, carried forward;
+    future: (B, h, n) float32, what is known of the rows to be forecast; n is 0 where nothing is.
     """
 
     x: Tensor
     y: Tensor
     mask: Tensor
     last: Tensor
+    future: Tensor
+
+    def read(self) -> tuple[Tensor, ...]:
+        """What a network reads: x, last, and future if anything is in it."""
+        return (self.x, self.last, self.future) if self.future.shape[-1] else (self.x, self.last)
 
 
 class Targets(NamedTuple):
@@ -57,6 +64,7 @@ class Windows:
         input_length: int,
         horizon: int,
         *,
+        inputs: Inputs | None = None,
         parts: Sequence[str] = PARTS,
     ) -> None:
         check_lengths(horizon, input_length)
@@ -65,6 +73,7 @@ class Windows:
             raise short_error(short, series_set, ranges, input_length, horizon)
         self.series_set, self.scaler = series_set, scaler
         self.input_length, self.horizon = input_length, horizon
+        self.inputs = inputs if inputs is not None else Inputs.fit(series_set, ranges)
         self._store_rows()
         self._origins = {part: self._origins_of(part, ranges) for part in parts}
 
@@ -95,7 +104,8 @@ class Windows:
         inputs = torch.from_numpy(start[:, None] + np.arange(-self.input_length, 0))
         ahead = torch.from_numpy(start[:, None] + np.arange(self.horizon))
         last = self._x[torch.from_numpy(start - 1), : len(self.series_set.targets)]
-        return Batch(self._x[inputs], self._y[ahead], self._mask[ahead], last)
+        future = self._future(series, origins, ahead)
+        return Batch(self._x[inputs], self._y[ahead], self._mask[ahead], last, future)
 
     def targets_original(self, part: str, indices: Any) -> Targets:
         """The targets of the windows ``indices`` of ``part`` in original units, with their times."""
@@ -103,14 +113,25 @@ class Windows:
         ahead = (self._base[series] + origins)[:, None] + np.arange(self.horizon)
         return Targets(self._values[ahead], self._times[ahead], series, origins)
 
+    def _future(self, series: np.ndarray, origins: np.ndarray, ahead: Tensor) -> Tensor:
+        known = self._x[ahead][..., torch.from_numpy(self.inputs.future)]
+        if self.inputs.step is None:
+            return known
+        passed = np.empty((len(origins), self.horizon, 1), np.float32)
+        for index in np.unique(series):
+            own = series == index
+            one = self.series_set.series[index]
+            passed[own] = self.inputs.elapsed(one, self.scaler, origins[own], self.horizon)
+        return torch.cat([known, torch.from_numpy(passed)], dim=-1)
+
     def _store_rows(self) -> None:
         series, targets = self.series_set.series, len(self.series_set.targets)
-        scaled = [self.scaler.transform(s.name, s.values) for s in series]
+        scaled = [self.scaler.transform(s.name, s.values)[:, :targets] for s in series]
         self._base = np.cumsum([0, *(s.rows for s in series)])[:-1]
         self._values = np.concatenate([s.values[:, :targets] for s in series])
         self._times = np.concatenate([s.times for s in series])
-        self._x = torch.from_numpy(np.concatenate([_filled(carried(v)) for v in scaled]))
-        self._y = torch.from_numpy(np.concatenate([_filled(v[:, :targets]) for v in scaled]))
+        self._x = torch.from_numpy(np.concatenate([self.inputs.rows(s, self.scaler) for s in series]))
+        self._y = torch.from_numpy(np.concatenate([np.nan_to_num(v, nan=0.0).astype(np.float32) for v in scaled]))
         self._mask = torch.from_numpy(~np.isnan(self._values))
 
     def _origins_of(self, part: str, ranges: Mapping[str, Ranges]) -> tuple[np.ndarray, np.ndarray]:
@@ -155,20 +176,35 @@ class Windows:
 
 
 def history_window(series: Series, scaler: Scaler, input_length: int) -> tuple[Tensor, Tensor]:
-    """The last ``input_length`` rows, to predict what follows: x (1, L, channels) and last (1, targets), scaled.
+    """The last ``input_length`` rows of plain channels: x (1, L, channels) and last (1, targets), scaled.
+
+    Raises as ``origin_window``, of which this is the past alone.
+    """
+    x, last = origin_window(series, scaler, Inputs(series.values.shape[1]), input_length, 0)
+    return x, last
+
+
+def origin_window(
+    series: Series, scaler: Scaler, inputs: Inputs, input_length: int, horizon: int
+) -> tuple[Tensor, ...]:
+    """What a network reads (``Batch.read``) to forecast the last ``horizon`` rows of ``series`` from those before.
 
     A shorter history is padded at the front with its first value. Raises DataError for an empty history, or a
     series the scaler does not know (``Scaler.fit_history``).
     """
-    if not series.rows:
+    origin = series.rows - horizon
+    if origin < 1:
         raise DataError(
             f"series '{series.name}' has no rows", expected=f"some history, best {input_length:,} rows or more"
         )
-    x = _filled(carried(scaler.transform(series.name, series.values)))[-input_length:]
+    rows = inputs.rows(series, scaler)
+    x = rows[max(0, origin - input_length) : origin]
     x = np.concatenate([np.repeat(x[:1], input_length - len(x), axis=0), x])
     window = torch.from_numpy(x)[None]
-    return window, window[:, -1, : len(scaler.targets)]
-
-
-def _filled(values: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(values, nan=0.0).astype(np.float32)
+    last = window[:, -1, : len(scaler.targets)]
+    if not inputs.future_width:
+        return window, last
+    known = rows[origin:, inputs.future][None]
+    if inputs.step is not None:
+        known = np.concatenate([known, inputs.elapsed(series, scaler, np.array([origin]), horizon)], axis=-1)
+    return window, last, torch.from_numpy(known)

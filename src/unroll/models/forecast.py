@@ -77,11 +77,22 @@ class ForecastNetwork(nn.Module, ABC):
 
 
 class DirectForecast(ForecastNetwork):
-    r"""All steps of the horizon at once from the encoder's last output.
+    r"""All steps of the horizon at once from the encoder's last output s.
 
-    .. math:: \hat y'_{T+1 \dots T+h} = W \,\mathrm{encoder}(x'_1, \dots, x'_T)_T + b
+    .. math:: \hat y'_{T+1 \dots T+h} = W s + b, \qquad s = \mathrm{encoder}(x'_1, \dots, x'_T)_T
 
-    The encoder reads (batch, T, targets + features). Arguments and shapes as in ``ForecastNetwork``.
+    What is known of the steps to be forecast, f, is read step by step beside s, by the same weights at every step (the
+    temporal decoder of TiDE, Das et al. 2023, with one hidden layer):
+
+    .. math:: \hat y'_{T+k} \mathrel{+}= V \,\mathrm{relu}(A f_{T+k} + B s + a)
+
+    The encoder reads (batch, T, channels), the targets first.
+
+    Args:
+        future: how many numbers are known of each step of the horizon.
+
+    The others, and shapes, as in ``ForecastNetwork``; with ``future`` it is called with a third tensor (batch, horizon,
+    future).
     """
 
     def __init__(
@@ -91,12 +102,24 @@ class DirectForecast(ForecastNetwork):
         horizon: int,
         normalise: Normalisation | None = None,
         quantiles: int | None = None,
+        *,
+        future: int = 0,
     ) -> None:
         super().__init__(encoder, targets, horizon, normalise, quantiles)
-        self.head = nn.Linear(encoder.output_size, horizon * targets * self.numbers)
+        size, told = encoder.output_size, targets * self.numbers
+        self.head = nn.Linear(size, horizon * told)
+        self.known = nn.Linear(future, size) if future else None
+        self.meeting = nn.Linear(size, size, bias=False) if future else None
+        self.effect = nn.Linear(size, told, bias=False) if future else None
+
+    def forward(self, x: Tensor, last: Tensor, future: Tensor | None = None) -> Tensor:
+        level = self.level(x, last)
+        read = self.read(x, level)
+        output, _ = self.encoder(read)
+        return self.from_summary(output[:, -1], read, level, future)
 
     def read(self, x: Tensor, level: Level) -> Tensor:
-        """Targets normalised, features as they are."""
+        """Targets normalised, other channels as they are."""
         read = x.clone()
         read[..., : self.targets] = self.normalise(x[..., : self.targets], level)
         return read
@@ -105,5 +128,10 @@ class DirectForecast(ForecastNetwork):
         output, _ = self.encoder(read)
         return self._told(self.head(output[:, -1]), self.horizon)
 
-    def from_summary(self, summary: Tensor, read: Tensor, level: Level) -> Tensor:
-        return self.normalise.inverse(self._told(self.head(summary), self.horizon), level)
+    def from_summary(self, summary: Tensor, read: Tensor, level: Level, future: Tensor | None = None) -> Tensor:
+        told = self._told(self.head(summary), self.horizon)
+        if self.known is not None and self.meeting is not None and self.effect is not None:
+            assert future is not None, "this network reads what is known of the steps it forecasts"
+            met = self.known(future) + self.meeting(summary).unsqueeze(1)
+            told = told + self.effect(met.relu()).view_as(told)
+        return self.normalise.inverse(told, level)

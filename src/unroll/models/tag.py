@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -67,10 +68,10 @@ class WordEncoder(nn.Module):
         return self.dropout(torch.cat([self.word(batch.words), spelled], dim=-1))
 
     def forward(self, batch: WordBatch) -> Tensor:
-        """[r; e], (batch, T, output_size)."""
+        """[r; e], (batch, T, output_size), 0 beyond a length."""
         e = self.read(batch)
         output, _ = self.encoder(e, lengths=batch.lengths)
-        return torch.cat([self.dropout(output), e], dim=-1)
+        return torch.cat([self.dropout(output), e], dim=-1).masked_fill(~_valid(batch).unsqueeze(-1), 0)
 
 
 class SequenceTagger(nn.Module):
@@ -101,6 +102,42 @@ class SequenceTagger(nn.Module):
         z = self.head(self.reader(batch))
         tags = z.argmax(-1) if self.crf is None else self.crf.best(z, batch.lengths)
         return tags.masked_fill(~_valid(batch), 0).unsqueeze(-1)
+
+
+class FeatureTagger(nn.Module):
+    r"""A value for every attribute of every word, each by itself.
+
+    .. math:: p(v_1, \dots, v_A \mid x) = \prod_a \mathrm{softmax}(W_a r + b_a)_{v_a}
+
+    so a bundle of values that training never had can be written. Value 0 is that the word has the attribute not.
+
+    Args:
+        reader: what stands for a word; sizes: how many values each attribute has, 0 among them.
+
+    Shapes: ``y`` and what ``decode`` gives (batch, T, attributes), 0 beyond a length.
+    """
+
+    def __init__(self, reader: WordEncoder, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.reader, self.sizes = reader, tuple(sizes)
+        self.head = nn.Linear(reader.output_size, sum(self.sizes))
+
+    @property
+    def encoder(self) -> Recurrent:
+        return self.reader.encoder
+
+    def loss(self, batch: WordBatch, y: Tensor) -> Tensor:
+        """Σ -log p over the attributes of the words of all sentences."""
+        valid = _valid(batch)
+        scores, y = self.head(self.reader(batch)[valid]).split(self.sizes, dim=-1), y[valid]
+        losses = [nn.functional.cross_entropy(z, y[:, a], reduction="sum") for a, z in enumerate(scores)]
+        return torch.stack(losses).sum()
+
+    def decode(self, batch: WordBatch) -> Tensor:
+        """The most probable value of each attribute."""
+        scores = self.head(self.reader(batch)).split(self.sizes, dim=-1)
+        values = torch.stack([z.argmax(-1) for z in scores], dim=-1)
+        return values.masked_fill(~_valid(batch).unsqueeze(-1), 0)
 
 
 class MorphemeTagger(nn.Module):
@@ -134,15 +171,16 @@ class MorphemeTagger(nn.Module):
         """Σ -log p over the morphemes of all words, their ends among them, the true ones before each given."""
         valid = _valid(batch)
         r, y = self.reader(batch)[valid], y[valid]
+        written = ((y != 0).sum(-1) + 1).clamp(max=self.longest)
+        # The longest first, so that the words still being written are the first rows.
+        written, order = written.sort(descending=True, stable=True)
+        r, y = r[order], y[order]
         state, last = torch.tanh(self.begin(r)), torch.zeros(len(r), dtype=torch.long, device=r.device)
         total = r.new_zeros(())
-        going = torch.ones_like(last, dtype=torch.bool)
-        for k in range(self.longest):
-            state = self.cell(torch.cat([self.before(last), r], dim=-1), state)
-            losses = nn.functional.cross_entropy(self.head(state), y[:, k], reduction="none")
-            total = total + losses.masked_fill(~going, 0).sum()
-            last = y[:, k]
-            going = going & (last != 0)
+        for k, rows in enumerate(_rows_left(written)):
+            state = self.cell(torch.cat([self.before(last[:rows]), r[:rows]], dim=-1), state[:rows])
+            total = total + nn.functional.cross_entropy(self.head(state), y[:rows, k], reduction="sum")
+            last = y[:rows, k]
         return total
 
     def decode(self, batch: WordBatch) -> Tensor:
@@ -150,17 +188,26 @@ class MorphemeTagger(nn.Module):
         valid = _valid(batch)
         r = self.reader(batch)[valid]
         state, last = torch.tanh(self.begin(r)), torch.zeros(len(r), dtype=torch.long, device=r.device)
-        going, found = torch.ones_like(last, dtype=torch.bool), []
-        for k in range(self.longest):
-            state = self.cell(torch.cat([self.before(last), r], dim=-1), state)
+        written = torch.zeros(len(r), self.longest, dtype=torch.long, device=r.device)
+        going = torch.arange(len(r), device=r.device)
+        for k in range(self.longest if len(r) else 0):
+            state = self.cell(torch.cat([self.before(last), r[going]], dim=-1), state)
             z = self.head(state)
             # A word has at least one morpheme.
-            last = (z[:, 1:].argmax(-1) + 1 if k == 0 else z.argmax(-1)).masked_fill(~going, 0)
-            going = going & (last != 0)
-            found.append(last)
+            last = z[:, 1:].argmax(-1) + 1 if k == 0 else z.argmax(-1)
+            written[going, k] = last
+            more = last != 0
+            state, last, going = state[more], last[more], going[more]
+            if not len(going):
+                break
         tags = torch.zeros(*valid.shape, self.longest, dtype=torch.long, device=r.device)
-        tags[valid] = torch.stack(found, dim=-1)
+        tags[valid] = written
         return tags
+
+
+def _rows_left(written: Tensor) -> list[int]:
+    """Of descending numbers of steps, how many rows have each step."""
+    return [int((written > k).sum()) for k in range(int(written[0]))] if len(written) else []
 
 
 def _valid(batch: WordBatch) -> Tensor:

@@ -33,7 +33,7 @@ def answer(result: Result) -> str:
 
 def _facts(result: Result) -> str:
     notes = [str(n) for n in result["data"].get("notes") or []]
-    told = ". ".join([facts.shape_of_data(result), *notes])
+    told = ". ".join([facts.shape_of_data(result), *(note[:1].upper() + note[1:] for note in notes)])
     return paragraph(f"{told}. Candidates are matched by {_match(result)}.", "facts")
 
 
@@ -84,6 +84,9 @@ def _columns(result: Result) -> list[tuple[str, list[str]]]:
         ("Train", [fmt.seconds(e.raw.get("train_seconds")) for e in entries]),
         ("Step", [fmt.microseconds(e.raw.get("step_microseconds")) for e in entries]),
         ("Memory", [fmt.megabytes(e.raw.get("peak_memory_mb")) for e in entries]),
-        ("Gradient reaches", ["baseline" if e.is_baseline else fmt.reach(e.raw.get("gradient")) for e in entries]),
     ]
+    reached = [fmt.reach(e.raw.get("gradient")) for e in entries]
+    if any(reached):
+        told = ["baseline" if e.is_baseline else reach for e, reach in zip(entries, reached)]
+        columns.append(("Gradient reaches", told))
     return [(head, cells) for head, cells in columns if any(cells)]

@@ -33,7 +33,7 @@ def definitions(result: Result) -> list[tuple[str, str]]:
     """Terms in the order in which the page uses them."""
     own = facts.words_of(result).get("definitions")
     if own is not None:
-        return [*((str(term), str(text)) for term, text in own), *_common(result)]
+        return [*((str(term), str(text)) for term, text in own), *_needed(result)]
     return [
         *of_metrics(result),
         (
@@ -74,6 +74,25 @@ def _common(result: Result) -> list[tuple[str, str]]:
         ("Learning rate", "Chosen for each candidate by validation loss, never by the test range."),
         ("Split and scaling", str(result.get("protocol") or "The result does not say.")),
     ]
+
+
+_MEASURED = {"Gradient by lag": "gradient", "Keep-gate timescale": "keep", "One step": "step_microseconds"}
+_OF_FORECASTS = {
+    "Learning rate": "Chosen for each candidate by validation loss, never by the test part.",
+    "Split and scaling": "",
+}
+
+
+def _needed(result: Result) -> list[tuple[str, str]]:
+    """Of what every task's page may use, that which this one of another task than forecasting does."""
+    raw = [e.raw for e in facts.candidates(result)]
+    found = []
+    for term, text in _common(result):
+        if term in _MEASURED and not any(r.get(_MEASURED[term]) for r in raw):
+            continue
+        name = "Split and what is fitted" if term == "Split and scaling" else term
+        found.append((name, _OF_FORECASTS.get(term) or text))
+    return found
 
 
 def _season(result: Result) -> str:

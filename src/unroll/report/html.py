@@ -79,7 +79,7 @@ def grid(head: Sequence[str], rows: Sequence[Sequence[float | int | str | None]]
     """A table whose first column names the row and whose others are figures."""
     top = "".join(f'<th scope="col">{esc(h)}</th>' for h in head)
     body = "\n".join(
-        f'<tr><th scope="row">{number(first, digits)}</th>'
+        f'<tr><th scope="row"{_long(first)}>{number(first, digits)}</th>'
         + "".join(f"<td>{number(c, digits)}</td>" for c in rest)
         + "</tr>"
         for first, *rest in rows
@@ -88,6 +88,11 @@ def grid(head: Sequence[str], rows: Sequence[Sequence[float | int | str | None]]
         '<div class="scroll" tabindex="0" role="region" aria-label="Numbers">'
         f"<table><thead><tr>{top}</tr></thead><tbody>\n{body}\n</tbody></table></div>"
     )
+
+
+def _long(cell: object) -> str:
+    """Text that may be broken, so that the figures beside it stay on the page."""
+    return ' class="long"' if isinstance(cell, str) and len(cell) > 40 else ""
 
 
 def pairs(items: Sequence[tuple[str, str]]) -> str:

@@ -89,14 +89,23 @@ def _forecasts(result: Result) -> str:
 
     if "tables" in result:
         title = str(facts.words_of(result).get("examples", "What was predicted"))
-        return section("forecasts", title, *(_shown(table) for table in result["tables"]))
+        return section("forecasts", title, *(_shown(result, table) for table in result["tables"]))
     drawn = [figure(f) for f in charts.forecasts(result)]
     why = "" if drawn else _why("The result holds no example forecast, so there is nothing to draw here.")
     return section("forecasts", "Forecasts beside what happened", *drawn, why)
 
 
-def _shown(table: Mapping[str, Any]) -> str:
-    return f"<h3>{prose(table['title'])}</h3>\n{grid(table['head'], table['rows'], 3)}\n" + _why(str(table["note"]))
+def _shown(result: Result, table: Mapping[str, Any]) -> str:
+    """A table, or the chart of it where it can be drawn."""
+    from unroll.report import charts
+
+    kind = (table.get("drawn") or {}).get("kind")
+    drawn = charts.confusion(table) if kind == "confusion" else None
+    drawn = charts.calibration(result, table) if kind == "calibration" else drawn
+    if drawn is not None:
+        return figure(drawn)
+    note = paragraph(str(table["note"]), "quiet")
+    return f"<div><h3>{prose(table['title'])}</h3>\n{grid(table['head'], table['rows'], 3)}\n{note}</div>"
 
 
 def _scores(result: Result) -> str:

@@ -44,11 +44,20 @@ SURFACE = Look("surface", "#FFFFFF", "#14171C")
 MUTED = Look("muted", "#4B5563", "#B4BCC8")
 GRID = Look("grid", "#E5E7EB", "#2A3038")
 
+# Magnitudes, on cividis: little is near the paper, much is far from it, in the light and in the dark.
+_CIVIDIS = (
+    "#00224E", "#123570", "#3B496C", "#575D6D", "#707173", "#8A8678", "#A59C74", "#C3B369", "#E1CC55", "#FEE838",
+)  # fmt: skip
+HEAT = tuple(
+    Look(f"heat-{k}", light, dark) for k, (light, dark) in enumerate(zip(reversed(_CIVIDIS), _CIVIDIS, strict=True))
+)
+HEAT_INK = (Look("ink-on-little", "#0B0F14", "#F7F8FA"), Look("ink-on-much", "#F9FAFB", "#0C1015"))
+
 CONTROL_OPACITY = 0.25
 
 LOOKS = (
     RNN, LSTM, GRU, TRANSFORMER, STATE_SPACE, CONTINUOUS, OTHER,
-    BASELINE, CONTROL, TRUTH, SURFACE, MUTED, GRID,
+    BASELINE, CONTROL, TRUTH, SURFACE, MUTED, GRID, *HEAT, *HEAT_INK,
 )  # fmt: skip
 
 _PREFIXES: tuple[tuple[str, Look], ...] = (

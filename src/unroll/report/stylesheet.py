@@ -48,8 +48,9 @@ main>.eyebrow{margin-top:3rem}
 .facts{color:var(--soft);margin:1.2rem 0 0}
 .warn{color:var(--warn);background:var(--warn-shade);border-left:3px solid;padding:.6rem .9rem;margin:.9rem 0}
 .note{background:var(--shade);padding:.7rem .9rem;border-radius:4px}
-figure+figure,figure+.note,.note+figure,figure+details,.scroll+details{margin-top:3rem}
-.scroll+.facts{margin-top:1rem}
+section>div+div,section>div+figure,section>figure+div,figure+figure,figure+.note,.note+figure,figure+details,.scroll+details{margin-top:3rem}
+.scroll+.facts,.scroll+.quiet{margin-top:1rem}
+tbody th.long{white-space:normal;overflow-wrap:anywhere;min-width:11rem;max-width:34rem}
 figcaption{margin-top:1rem}
 figure svg{display:block;width:100%;height:auto}
 figure svg text{font-family:inherit;font-variant-numeric:tabular-nums}

@@ -8,10 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
-from unroll.data import Windows, carried
+from unroll.data import Batch, Windows, carried
 
 FIT_ROWS = 100_000
 """Ridge is fitted on at most this many (window, target) pairs, evenly spaced."""
+FIT_NUMBERS = 20_000_000
+"""… and on as many as fit into this many numbers."""
 ALPHAS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 
 
@@ -72,6 +74,9 @@ class RidgeAR:
 
     One map for all series and targets, each reading its own past; α is chosen on the validation windows.
 
+    Where networks read what is known of the future, or what does not change in a series, ridge is told the same: these
+    numbers of all h steps, and the other inputs of step T, stand beside the p values, with weights for each target.
+
     Raises:
         ValueError: no training window is free of missing targets.
     """
@@ -81,7 +86,8 @@ class RidgeAR:
 
         started = time.perf_counter()
         self.p = windows.input_length
-        self.name = f"ridge AR({self.p})"
+        self.told = windows.inputs.future_width > 0 or len(windows.inputs.statics) > 0
+        self.name = f"ridge AR{'X' if self.told else ''}({self.p})"
         X, Y = self._pairs(windows, "train")
         if len(X) < 2:
             raise ValueError("no training window is free of missing targets")
@@ -99,22 +105,28 @@ class RidgeAR:
 
     def forecast(self, windows: Windows, part: str, indices: np.ndarray) -> np.ndarray:
         batch = windows.batch(part, indices)
-        past, last = self._past(batch.x.double().numpy(), batch.last.double().numpy())
+        past, last = self._past(batch)
         steps = self.model.predict(past).reshape(last.shape[0], last.shape[1], windows.horizon)
         return np.asarray(last[:, None, :] + steps.transpose(0, 2, 1))
 
     def _pairs(self, windows: Windows, part: str) -> tuple[np.ndarray, np.ndarray]:
         targets = len(windows.series_set.targets)
         count = windows.count(part)
-        step = max(1, -(-count * targets // FIT_ROWS))
+        width = self._past(windows.batch(part, np.arange(min(1, count))))[0].shape[1]
+        step = max(1, -(-count * targets // min(FIT_ROWS, FIT_NUMBERS // width)))
         batch = windows.batch(part, np.arange(0, count, step))
-        last = batch.last.double().numpy()
-        past, _ = self._past(batch.x.double().numpy(), last)
+        past, last = self._past(batch)
         ahead = (batch.y.double().numpy() - last[:, None, :]).transpose(0, 2, 1).reshape(-1, windows.horizon)
         whole = batch.mask.numpy().all(axis=1).reshape(-1)
         return past[whole], ahead[whole]
 
-    def _past(self, x: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(windows · targets, p) values relative to the last one."""
-        own = x[..., : last.shape[1]] - last[:, None, :]
-        return own.transpose(0, 2, 1).reshape(-1, self.p), last
+    def _past(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        """(windows · targets, p and more) values relative to the last one, and that (windows, targets)."""
+        x, last = batch.x.double().numpy(), batch.last.double().numpy()
+        targets = last.shape[1]
+        past = (x[..., :targets] - last[:, None, :]).transpose(0, 2, 1).reshape(-1, self.p)
+        if not self.told:
+            return past, last
+        beside = np.concatenate([batch.future.double().flatten(1).numpy(), x[:, -1, targets:]], axis=1)
+        own = np.einsum("bn,st->bstn", beside, np.eye(targets)).reshape(len(past), -1)
+        return np.concatenate([past, own], axis=1), last

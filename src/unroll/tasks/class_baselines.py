@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
+from unroll.data import Examples, Ragged
 from unroll.tasks.dtw import dtw_distances
+from unroll.tasks.kept import Kept
 
 if TYPE_CHECKING:
     from unroll.tasks.classify import ClassifyTask
@@ -17,6 +20,19 @@ STRENGTHS = (1.0, 10.0)
 """Inverse strengths of the linear models' penalty, chosen on validation."""
 DTW_CELLS = 2_000_000_000
 """More than this many steps between pairs are not warped: it would take longer than the networks."""
+
+VALUES = 100_000_000
+"""More than this many numbers of the training part are not held at once for a linear model: 0.8 GB."""
+
+
+class Read(Protocol):
+    """Examples, and what the network reads of them: a task, or new data."""
+
+    @property
+    def examples(self) -> Examples: ...
+
+    @property
+    def ragged(self) -> Ragged: ...
 
 
 class ClassBaseline(ABC):
@@ -28,8 +44,20 @@ class ClassBaseline(ABC):
     hard: ClassVar[bool] = False
 
     @abstractmethod
-    def probabilities(self, task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
+    def probabilities(self, data: Read, indices: np.ndarray) -> np.ndarray:
         """(examples, classes) float64."""
+
+    @abstractmethod
+    def kept(self) -> Kept:
+        """What ``from_kept`` makes it of again."""
+
+    @classmethod
+    @abstractmethod
+    def from_kept(cls, kept: Kept) -> ClassBaseline: ...
+
+    def refuses(self, lengths: np.ndarray) -> str:
+        """Why sequences of ``lengths`` are not classified; empty where they are."""
+        return ""
 
 
 class Majority(ClassBaseline):
@@ -41,12 +69,23 @@ class Majority(ClassBaseline):
         counts = np.bincount(task.truth[task.parts.indices["train"]], minlength=len(task.classes))
         self.shares = counts / counts.sum()
 
-    def probabilities(self, task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
+    def probabilities(self, data: Read, indices: np.ndarray) -> np.ndarray:
         return np.tile(self.shares, (len(indices), 1))
+
+    def kept(self) -> Kept:
+        return Kept({}, {"shares": self.shares})
+
+    @classmethod
+    def from_kept(cls, kept: Kept) -> Majority:
+        made = cls.__new__(cls)
+        made.shares = kept.arrays["shares"]
+        return made
 
 
 class _Linear(ClassBaseline):
     """Logistic regression on features of an example; the penalty is chosen by its validation accuracy."""
+
+    strengths: ClassVar[tuple[float, ...]] = STRENGTHS
 
     def __init__(self, task: ClassifyTask) -> None:
         from sklearn.linear_model import LogisticRegression
@@ -55,7 +94,7 @@ class _Linear(ClassBaseline):
         train, valid = task.parts.indices["train"], task.parts.indices["valid"]
         X, V = self.fit_features(task, train), self.features(task, valid)
         best: tuple[float, Any] | None = None
-        for strength in STRENGTHS:
+        for strength in self.strengths:
             model = LogisticRegression(C=strength, max_iter=300).fit(X, task.truth[train])
             right = float((model.predict(V) == task.truth[valid]).mean()) if len(valid) else 0.0
             if best is None or right > best[0]:
@@ -65,14 +104,37 @@ class _Linear(ClassBaseline):
         self.parameters = int(self.model.coef_.size + self.model.intercept_.size)
         self.train_seconds = time.perf_counter() - started
 
-    def probabilities(self, task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
-        return np.asarray(self.model.predict_proba(self.features(task, indices)), np.float64)
+    def probabilities(self, data: Read, indices: np.ndarray) -> np.ndarray:
+        return np.asarray(self.model.predict_proba(self.features(data, indices)), np.float64)
+
+    def kept(self) -> Kept:
+        fields, arrays = self.kept_features()
+        model = {"coef": self.model.coef_, "intercept": self.model.intercept_, "classes": self.model.classes_}
+        return Kept(fields, {**model, **arrays})
+
+    @classmethod
+    def from_kept(cls, kept: Kept) -> _Linear:
+        from sklearn.linear_model import LogisticRegression
+
+        made = cls.__new__(cls)
+        made.restore_features(kept)
+        made.model = LogisticRegression()
+        for name in ("coef", "intercept", "classes"):
+            setattr(made.model, f"{name}_", kept.arrays[name])
+        return made
+
+    @abstractmethod
+    def kept_features(self) -> Kept:
+        """What ``restore_features`` needs."""
+
+    @abstractmethod
+    def restore_features(self, kept: Kept) -> None: ...
 
     @abstractmethod
     def fit_features(self, task: ClassifyTask, indices: np.ndarray) -> Any: ...
 
     @abstractmethod
-    def features(self, task: ClassifyTask, indices: np.ndarray) -> Any: ...
+    def features(self, data: Read, indices: np.ndarray) -> Any: ...
 
 
 class TfidfRegression(_Linear):
@@ -81,24 +143,36 @@ class TfidfRegression(_Linear):
     name = "TF-IDF + logistic regression"
 
     def fit_features(self, task: ClassifyTask, indices: np.ndarray) -> Any:
+        self.words = task.input.to_dict()["vocabulary"]["unit"] == "word"
+        self.lower = not task.options.keep_case
+        self.vectorizer = self._vectorizer()
+        return self.vectorizer.fit_transform(_texts(task, indices))
+
+    def features(self, data: Read, indices: np.ndarray) -> Any:
+        return self.vectorizer.transform(_texts(data, indices))
+
+    def _vectorizer(self, vocabulary: Sequence[str] | None = None) -> Any:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        words = task.input.to_dict()["vocabulary"]["unit"] == "word"
         grams: dict[str, Any] = (
             {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": r"(?u)\w+|[^\w\s]"}
-            if words
+            if self.words
             else {"analyzer": "char", "ngram_range": (1, 3)}
         )
-        lower = not task.options.keep_case
-        self.vectorizer = TfidfVectorizer(min_df=2, sublinear_tf=True, lowercase=lower, **grams)
-        return self.vectorizer.fit_transform(self._texts(task, indices))
+        return TfidfVectorizer(min_df=2, sublinear_tf=True, lowercase=self.lower, vocabulary=vocabulary, **grams)
 
-    def features(self, task: ClassifyTask, indices: np.ndarray) -> Any:
-        return self.vectorizer.transform(self._texts(task, indices))
+    def kept_features(self) -> Kept:
+        grams = self.vectorizer.get_feature_names_out().tolist()
+        return Kept({"words": self.words, "lower": self.lower, "grams": grams}, {"idf": self.vectorizer.idf_})
 
-    @staticmethod
-    def _texts(task: ClassifyTask, indices: np.ndarray) -> list[str]:
-        return [task.parts.examples.texts[k] for k in indices]
+    def restore_features(self, kept: Kept) -> None:
+        self.words, self.lower = kept.fields["words"], kept.fields["lower"]
+        self.vectorizer = self._vectorizer(kept.fields["grams"])
+        self.vectorizer.idf_ = kept.arrays["idf"]
+
+
+def _texts(data: Read, indices: np.ndarray) -> list[str]:
+    return [data.examples.texts[k] for k in indices]
 
 
 class SummaryRegression(_Linear):
@@ -109,17 +183,51 @@ class SummaryRegression(_Linear):
     def fit_features(self, task: ClassifyTask, indices: np.ndarray) -> Any:
         from sklearn.preprocessing import StandardScaler
 
-        summaries = self._summaries(task, indices)
+        summaries = _summaries(task, indices)
         self.scaler = StandardScaler().fit(summaries)
         return self.scaler.transform(summaries)
 
-    def features(self, task: ClassifyTask, indices: np.ndarray) -> Any:
-        summaries = self._summaries(task, indices)
+    def features(self, data: Read, indices: np.ndarray) -> Any:
+        summaries = _summaries(data, indices)
         return self.scaler.transform(summaries) if len(summaries) else summaries
 
-    @staticmethod
-    def _summaries(task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
-        return np.array([summary(task.ragged.sequence(int(k))) for k in indices])
+    def kept_features(self) -> Kept:
+        return Kept({}, {"mean": self.scaler.mean_, "scale": self.scaler.scale_})
+
+    def restore_features(self, kept: Kept) -> None:
+        from sklearn.preprocessing import StandardScaler
+
+        self.scaler = StandardScaler()
+        self.scaler.mean_, self.scaler.scale_ = kept.arrays["mean"], kept.arrays["scale"]
+
+
+def _summaries(data: Read, indices: np.ndarray) -> np.ndarray:
+    return np.array([summary(data.ragged.sequence(int(k))) for k in indices])
+
+
+class ValueRegression(_Linear):
+    """Logistic regression on every value of the sequences, which are of one length, as the network reads them."""
+
+    name = "values + logistic regression"
+    strengths = (0.1, 1.0)
+
+    def fit_features(self, task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
+        self.steps = int(task.ragged.lengths[0])
+        return self.features(task, indices)
+
+    def features(self, data: Read, indices: np.ndarray) -> np.ndarray:
+        rows = [data.ragged.sequence(int(k)).reshape(-1) for k in indices]
+        return np.array(rows, np.float64).reshape(len(rows), self.steps * data.ragged.values.shape[1])
+
+    def refuses(self, lengths: np.ndarray) -> str:
+        other = np.flatnonzero(lengths != self.steps)
+        return f"{self.name}: it was fitted on sequences of {self.steps:,} steps alone" if len(other) else ""
+
+    def kept_features(self) -> Kept:
+        return Kept({"steps": self.steps}, {})
+
+    def restore_features(self, kept: Kept) -> None:
+        self.steps = int(kept.fields["steps"])
 
 
 def summary(sequence: np.ndarray) -> np.ndarray:
@@ -138,13 +246,40 @@ class NearestNeighbour(ClassBaseline):
     hard = True
 
     def __init__(self, task: ClassifyTask) -> None:
-        self.train = task.parts.indices["train"]
+        train = task.part("train")
+        self.held = [task.ragged.sequence(int(k)) for k in train]
+        self.answers = np.eye(len(task.classes))[task.truth[train]]
 
-    def probabilities(self, task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
-        held = [task.ragged.sequence(int(k)).astype(np.float64) for k in self.train]
-        asked = [task.ragged.sequence(int(k)).astype(np.float64) for k in indices]
-        nearest = self.train[dtw_distances(asked, held).argmin(axis=1)]
-        return np.eye(len(task.classes))[task.truth[nearest]]
+    def probabilities(self, data: Read, indices: np.ndarray) -> np.ndarray:
+        asked, held = (
+            [s.astype(np.float64) for s in sequences]
+            for sequences in ([data.ragged.sequence(int(k)) for k in indices], self.held)
+        )
+        return self.answers[dtw_distances(asked, held).argmin(axis=1)]
+
+    def refuses(self, lengths: np.ndarray) -> str:
+        cells = float(sum(map(len, self.held))) * float(lengths.sum())
+        return "" if cells <= DTW_CELLS else _too_many(cells)
+
+    def kept(self) -> Kept:
+        empty = np.empty((0, self.held[0].shape[1]), self.held[0].dtype)
+        held = Ragged.of(self.held, empty)
+        return Kept({}, {"values": held.values, "offsets": held.offsets, "answers": self.answers})
+
+    @classmethod
+    def from_kept(cls, kept: Kept) -> NearestNeighbour:
+        made, held = cls.__new__(cls), Ragged(kept.arrays["values"], kept.arrays["offsets"])
+        made.held, made.answers = [held.sequence(k) for k in range(len(held))], kept.arrays["answers"]
+        return made
+
+
+KINDS: dict[str, type[ClassBaseline]] = {
+    kind.name: kind for kind in (TfidfRegression, SummaryRegression, ValueRegression, NearestNeighbour, Majority)
+}
+
+
+def _too_many(cells: float) -> str:
+    return f"1-NN DTW: it would compare {cells:.1e} steps, more than {DTW_CELLS:.0e}"
 
 
 def fitted_baselines(task: ClassifyTask) -> tuple[list[ClassBaseline], list[str]]:
@@ -158,12 +293,25 @@ def fitted_baselines(task: ClassifyTask) -> tuple[list[ClassBaseline], list[str]
             absent.append(f"TF-IDF + logistic regression: {str(error).splitlines()[0]}")
     else:
         found.append(SummaryRegression(task))
+        _values(task, found, absent)
         cells = warping_cells(task)
         if cells <= DTW_CELLS:
             found.append(NearestNeighbour(task))
         else:
-            absent.append(f"1-NN DTW: it would compare {cells:.1e} steps, more than {DTW_CELLS:.0e}")
+            absent.append(_too_many(cells))
     return [*found, Majority(task)], absent
+
+
+def _values(task: ClassifyTask, found: list[ClassBaseline], absent: list[str]) -> None:
+    """Add the linear model of all values, or say why there is none."""
+    lengths, train = task.ragged.lengths, task.parts.indices["train"]
+    numbers = int(lengths[train].sum()) * task.input.width
+    if (lengths != lengths[0]).any():
+        absent.append(f"{ValueRegression.name}: the sequences are not of one length")
+    elif numbers > VALUES:
+        absent.append(f"{ValueRegression.name}: it would learn from {numbers:.1e} numbers, more than {VALUES:.0e}")
+    else:
+        found.append(ValueRegression(task))
 
 
 def warping_cells(task: ClassifyTask) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unroll.tasks.class_errors import BINS, ClassErrors, class_errors
+from unroll.tasks.matrix import confusion
 
 if TYPE_CHECKING:
     from unroll.tasks.classify import ClassifyTask
@@ -22,7 +23,7 @@ def tables(task: ClassifyTask, name: str, indices: np.ndarray, probabilities: np
     return [
         _confusion(task, name, errors),
         _classes(task, name, errors),
-        _calibration(name, errors),
+        _calibration(name, errors, f"{task.input.what}s"),
         *_most_wrong(task, name, errors, indices),
     ]
 
@@ -44,7 +45,8 @@ def _confusion(task: ClassifyTask, name: str, errors: ClassErrors) -> dict[str, 
         pairs = [np.unravel_index(int(k), wrong.shape) for k in order if wrong.flat[int(k)]]
         head = ["truth", "taken for", "times", "of"]
         rows = [[labels[a], labels[b], int(wrong[a, b]), int(matrix[a].sum())] for a, b in pairs]
-    return _table(title, head, rows, "Test part.")
+    times = {(labels[a], labels[b]): int(matrix[a, b]) for a, b in zip(*np.nonzero(matrix))}
+    return {**_table(title, head, rows, "Test part."), "drawn": confusion(times, f"{task.input.what}s")}
 
 
 def _classes(task: ClassifyTask, name: str, errors: ClassErrors) -> dict[str, Any]:
@@ -61,19 +63,22 @@ def _classes(task: ClassifyTask, name: str, errors: ClassErrors) -> dict[str, An
     return _table(title, ["class", "precision", "recall", "F1", "examples"], rows, "Test part.")
 
 
-def _calibration(name: str, errors: ClassErrors) -> dict[str, Any]:
+def _calibration(name: str, errors: ClassErrors, what: str) -> dict[str, Any]:
     right = errors.truth == errors.predicted
-    bins = np.minimum((errors.confidence * BINS).astype(int), BINS - 1)
+    place = np.minimum((errors.confidence * BINS).astype(int), BINS - 1)
     sure, share = float(errors.confidence.mean()), float(right.mean())
     gap = 100 * (sure - share)
-    how = "as sure as it is right" if abs(gap) < 1 else f"{abs(gap):.0f} points {'too' if gap > 0 else 'less'} sure"
+    how = "as sure as it is right" if abs(gap) < 1 else f"{abs(gap):.0f} points too {'sure' if gap > 0 else 'unsure'}"
     title = f"{name} says {100 * sure:.0f} % on average and is right in {100 * share:.0f} %: {how}"
     rows = [
         [f"{b / BINS:.2f} to {(b + 1) / BINS:.2f}", int(own.sum()), _mean(errors.confidence[own]), _mean(right[own])]
         for b in range(BINS)
-        if (own := bins == b).any()
+        if (own := place == b).any()
     ]
-    return _table(title, ["probability given", "examples", "mean of it", "right"], rows, "Test part.")
+    bins = [{"count": row[1], "sure": row[2], "right": row[3]} for row in rows]
+    drawn = {"kind": "calibration", "name": name, "bins": bins, "what": what}
+    table = _table(title, ["probability given", "examples", "mean of it", "right"], rows, "Test part.")
+    return {**table, "drawn": drawn}
 
 
 def _most_wrong(task: ClassifyTask, name: str, errors: ClassErrors, indices: np.ndarray) -> list[dict[str, Any]]:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from unroll.data import Examples, labelled
-from unroll.errors import DataError, RunError
+from unroll.data import Examples, Ragged, labelled
+from unroll.errors import DataError, RunError, reading_record
 from unroll.models import SequenceClassifier
+from unroll.tasks.beside import RaggedEstimator
+from unroll.tasks.class_baselines import KINDS, ClassBaseline, Majority
 from unroll.tasks.class_errors import class_errors
 from unroll.tasks.classify import KIND, ClassifyTask, build_classifier, network_probabilities, prepare
 from unroll.tasks.classify_inputs import NumberInput, TextInput, input_from
 from unroll.tasks.classify_options import ClassifyData
 from unroll.tasks.classify_reading import read_examples
-from unroll.tasks.estimator import Estimator
+from unroll.tasks.kept import FIELDS_FILE, Kept
 from unroll.tasks.options import check_known, names
 
 
-class Classifier(Estimator):
+class Classifier(RaggedEstimator):
     """Trains one recurrent network to classify documents or sequences of numbers, and classifies with it.
 
     Args:
@@ -103,12 +105,13 @@ class Classifier(Estimator):
         return pl.DataFrame(columns)
 
     def evaluate(self, data: Any = None, **reading: Any) -> dict[str, Any]:
-        """Scores beside the majority: of the run's own test part, or of all of ``data``, which has labels.
+        """Scores beside the baselines of the run: of its own test part, or of all of ``data``, which has labels.
 
-        ``reading`` as in ``predict``.
+        ``reading`` as in ``predict``. The baselines are those that the run folder keeps, or are fitted again where the
+        data of the training is at hand; ``notes`` say which are missing, and why.
 
         Returns:
-            ``{"examples": n, "network": {...}, "baselines": {"majority": {...}}, "notes": [...]}``, each with
+            ``{"examples": n, "network": {...}, "baselines": {"majority": {...}, …}, "notes": [...]}``, each with
             accuracy, macro F1, NLL, Brier and ECE.
 
         Raises:
@@ -121,17 +124,36 @@ class Classifier(Estimator):
         others = sorted(set(labels) - set(classes))
         number = {name: k for k, name in enumerate([*classes, *others])}
         truth = np.array([number[name] for name in labels], dtype=np.int64)
-        found = network_probabilities(network, input.encode(examples), indices, self.task_options.batch_tokens)
-        counts = np.array(self.record["counts"]["train"][: len(classes)], np.float64)
-        shares = np.tile(counts / counts.sum(), (len(truth), 1))
+        read = _Read(examples, input.encode(examples))
+        found = network_probabilities(network, read.ragged, indices, self.task_options.batch_tokens)
         missed = int((truth >= len(classes)).sum())
         notes = [f"{missed:,} examples of classes that training has not: {', '.join(others[:5])}"] if missed else []
+        beside, more = self._scored(read, indices, truth)
         return {
             "examples": len(truth),
             "network": class_errors(truth, found).scores(),
-            "baselines": {"majority": class_errors(truth, shares).scores()},
-            "notes": notes,
+            "baselines": beside,
+            "notes": notes + more,
         }
+
+    def _scored(self, read: _Read, indices: np.ndarray, truth: np.ndarray) -> tuple[dict[str, Any], list[str]]:
+        """The scores of the baselines by name, and why any is missing."""
+        baselines, notes = self.baselines()
+        why = {b.name: b.refuses(read.ragged.lengths[indices]) for b in baselines}
+        scores = {
+            b.name: class_errors(truth, b.probabilities(read, indices), hard=b.hard).scores()
+            for b in baselines
+            if not why[b.name]
+        }
+        return scores, notes + [f"no baseline {reason}" for reason in why.values() if reason]
+
+    def _restored(self, name: str, kept: Kept) -> ClassBaseline:
+        with reading_record(FIELDS_FILE):
+            return KINDS[name].from_kept(kept)
+
+    def _known(self) -> list[ClassBaseline]:
+        counts = np.array(self.record["counts"]["train"][: len(self.record["classes"])], np.float64)
+        return [Majority.from_kept(Kept({}, {"shares": counts / counts.sum()}))]
 
     def _rebuilt(self) -> SequenceClassifier:
         input, classes = self._read_as()
@@ -149,7 +171,7 @@ class Classifier(Estimator):
         options = replace(self.data_options, **{k: names(v) if k == "na" else v for k, v in reading.items()})
         if data is None:
             return self._own_test(options)
-        examples = read_examples(data, options, labels=labels)
+        examples = read_examples(data, options, labels=labels, part="test")
         if labels:
             examples = labelled(examples, drop=options.drop_bad_rows)
         if not len(examples):
@@ -157,15 +179,12 @@ class Classifier(Estimator):
         return examples, np.arange(len(examples))
 
     def _own_test(self, options: ClassifyData) -> tuple[Examples, np.ndarray]:
-        task = self.task
-        if task is None:
-            if self.source in ("dataframe", ""):
-                raise DataError("this run was trained on data that is not at hand", fix="Give the data to use")
-            task = prepare(self.source, options, self.task_options)
-            if task.fingerprint != self.record["fingerprint"]:
-                raise DataError(
-                    f"{task.source} has changed since the training: its test part is no longer known",
-                    expected="the data of the training",
-                    fix="Give data to use that training has not seen",
-                )
-        return task.parts.examples, task.parts.indices["test"]
+        task = self._training_task(options)
+        return task.parts.examples, task.part("test")  # type: ignore[attr-defined]
+
+
+class _Read(NamedTuple):
+    """New data as baselines and networks read it."""
+
+    examples: Examples
+    ragged: Ragged

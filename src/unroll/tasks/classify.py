@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unroll.data import Ragged, length_batches
-from unroll.errors import LeakageError
+from unroll.data import Examples, Ragged
 from unroll.models import SequenceClassifier, pooling
 from unroll.tasks import classify_result as result
 from unroll.tasks.class_baselines import ClassBaseline, fitted_baselines
@@ -20,10 +19,9 @@ from unroll.tasks.class_errors import HIGHER, METRICS, ClassErrors, class_errors
 from unroll.tasks.classify_inputs import NumberInput, TextInput
 from unroll.tasks.classify_options import READING, ClassifyData, ClassifyOptions
 from unroll.tasks.classify_reading import Parts, read_parts
-from unroll.tasks.contract import Probe, Task, TaskKind
-from unroll.tasks.memory import memory_told, padding_told, training_megabytes
+from unroll.tasks.contract import TaskKind
 from unroll.tasks.network import NetworkOptions, build_encoder
-from unroll.train import FitSettings
+from unroll.tasks.ragged import RaggedProblem, RaggedTask, each_batch
 
 if TYPE_CHECKING:
     from unroll.tasks.estimator import Estimator
@@ -33,7 +31,7 @@ CHUNK = 512
 
 
 @dataclass(frozen=True, eq=False)
-class ClassifyTask(Task):
+class ClassifyTask(RaggedTask):
     """Examples ready to learn from: split, encoded, numbered. Build it with ``prepare``.
 
     Attributes:
@@ -44,7 +42,8 @@ class ClassifyTask(Task):
     name: ClassVar[str] = "classify"
     metrics: ClassVar[Sequence[str]] = METRICS
     higher: ClassVar[Sequence[str]] = HIGHER
-    fallback: ClassVar[str] = "accuracy"
+    words: ClassVar[Any] = result
+    chunk: ClassVar[int] = CHUNK
 
     parts: Parts
     data: ClassifyData
@@ -57,8 +56,8 @@ class ClassifyTask(Task):
     notes: tuple[str, ...]
 
     @property
-    def metric(self) -> str:  # type: ignore[override]
-        return self.options.metric
+    def examples(self) -> Examples:
+        return self.parts.examples
 
     @property
     def source(self) -> str:
@@ -69,9 +68,27 @@ class ClassifyTask(Task):
         return self.parts.examples.fingerprint
 
     @property
-    def span(self) -> int:
-        """Examples stand alone; blocks of them keep the bootstrap small where there are many."""
-        return max(1, -(-len(self.parts.indices["test"]) // 2000))
+    def lengths(self) -> np.ndarray:
+        return self.ragged.lengths
+
+    @property
+    def what(self) -> str:
+        return self.input.what
+
+    def part(self, name: str) -> np.ndarray:
+        return self.parts.indices[name]
+
+    def where(self, index: int) -> str:
+        return str(self.parts.examples.where[index])
+
+    def read_width(self) -> int:
+        return self.input.width
+
+    def directions(self) -> int:
+        return 2 if self.options.bidirectional else 1
+
+    def choices(self) -> list[str]:
+        return [self.input.told(), *self.notes]
 
     def build(self, options: NetworkOptions) -> SequenceClassifier:
         return build_classifier(options, self.options, self.input, len(self.classes))
@@ -89,80 +106,21 @@ class ClassifyTask(Task):
         return network_probabilities(predictor, self.ragged, indices, self.options.batch_tokens)
 
     def errors(self, predictor: nn.Module | ClassBaseline, part: str = "test") -> ClassErrors:
-        indices = self.parts.indices[part]
-        seen = np.intersect1d(indices, self.parts.indices["train"])
-        if len(seen):
-            raise LeakageError(
-                f"{len(seen):,} examples to be scored are those that training was on, the first of them "
-                f"{self.parts.examples.where[int(seen[0])]}",
-                expected="examples that training has not seen",
-            )
+        indices = self.unseen(part)
         hard = isinstance(predictor, ClassBaseline) and predictor.hard
         return class_errors(self.truth[indices], self.probabilities(predictor, indices), hard=hard)
 
-    def record(self) -> dict[str, Any]:
-        return result.record(self)
 
-    def described(self, metric: str, match: str) -> dict[str, Any]:
-        return result.described(self, metric, match)
-
-    def data_facts(self, absent: Sequence[str] = ()) -> dict[str, Any]:
-        return result.data_facts(self, absent)
-
-    def protocol(self) -> str:
-        return result.protocol(self)
-
-    def shown(self, networks: Mapping[str, nn.Module], baselines: Sequence[Any], best: str) -> dict[str, Any]:
-        return result.shown(self, networks, best)
-
-    def probe(self, network: nn.Module) -> Probe:
-        return result.probe(self, network)
-
-    def forewarn(self, networks: Sequence[NetworkOptions], settings: FitSettings) -> list[str]:
-        lengths = self.ragged.lengths[self.parts.indices["train"]]
-        cut = ClassifyProblem(self).cut(torch.arange(len(lengths)), settings.batch_size)
-        batches, ways = [batch.numpy() for batch in cut], 2 if self.options.bidirectional else 1
-        sizes = {
-            n.name: training_megabytes(self.parameters(n), batches, lengths, n, width=self.input.width, ways=ways)
-            for n in networks
-        }
-        padding = padding_told(lengths, settings.batch_size, self.options.batch_tokens, f"{self.input.what}s")
-        return [self.input.told(), *self.notes, padding, memory_told(sizes)]
-
-
-class ClassifyProblem:
-    """What the training loop sees of a ``ClassifyTask``: positions in its training part."""
+class ClassifyProblem(RaggedProblem):
+    """Positions in the training part of a ``ClassifyTask``; validation leaves out classes that training has not."""
 
     def __init__(self, task: ClassifyTask) -> None:
+        valid = task.part("valid")
+        super().__init__(task, valid[task.truth[valid] < len(task.classes)])
         self.task = task
-        self._train = task.parts.indices["train"]
-        valid = task.parts.indices["valid"]
-        self._valid = valid[task.truth[valid] < len(task.classes)]
         self._weight = class_weights(task.truth[self._train], len(task.classes), task.options.class_weight)
 
-    @property
-    def train_count(self) -> int:
-        return len(self._train)
-
-    def cut(self, order: Tensor, batch_size: int) -> list[Tensor]:
-        """Batches of documents of like length, within the budget of steps."""
-        lengths = self.task.ragged.lengths[self._train]
-        found = length_batches(order.numpy(), lengths, batch_size, self.task.options.batch_tokens)
-        return [torch.from_numpy(batch) for batch in found]
-
-    def loss(self, network: nn.Module, indices: Tensor) -> Tensor:
-        total, weight = self._error(network, self._train[indices.numpy()])
-        return total / weight
-
-    def validation_loss(self, network: nn.Module) -> float:
-        total, weight = 0.0, 0.0
-        lengths = self.task.ragged.lengths
-        for batch in length_batches(self._valid, lengths, CHUNK, self.task.options.batch_tokens, pool=None):
-            part, own = self._error(network, batch)
-            total, weight = total + float(part), weight + float(own)
-        return total / weight if weight else float("nan")
-
-    def _error(self, network: nn.Module, examples: np.ndarray) -> tuple[Tensor, Tensor]:
+    def error(self, network: nn.Module, examples: np.ndarray) -> tuple[Tensor, Tensor]:
         device = next(network.parameters()).device
         x, lengths = (part.to(device) for part in self.task.ragged.batch(examples))
         y = torch.from_numpy(self.task.truth[examples]).to(device)
@@ -180,16 +138,16 @@ def class_weights(truth: np.ndarray, classes: int, kind: str) -> Tensor:
 
 def network_probabilities(network: nn.Module, ragged: Ragged, indices: np.ndarray, budget: int) -> np.ndarray:
     """(examples, classes) float64, in the order of ``indices``."""
-    device = next(network.parameters()).device
+
+    def read(examples: np.ndarray, device: torch.device) -> np.ndarray:
+        x, lengths = (part.to(device) for part in ragged.batch(examples))
+        p: np.ndarray = network(x, lengths).double().softmax(-1).cpu().numpy()
+        return p
+
     found: np.ndarray | None = None
-    places = np.arange(len(indices))
-    network.eval()
-    for batch in length_batches(places, ragged.lengths[indices], CHUNK, budget, pool=None):
-        x, lengths = (part.to(device) for part in ragged.batch(indices[batch]))
-        with torch.no_grad():
-            p = network(x, lengths).double().softmax(-1).cpu().numpy()
+    for places, p in each_batch(network, ragged.lengths, indices, CHUNK, budget, read):
         found = np.empty((len(indices), p.shape[1])) if found is None else found
-        found[batch] = p
+        found[places] = p
     return np.empty((0, 0)) if found is None else found
 
 
@@ -217,7 +175,7 @@ def prepare(source: Any, data: ClassifyData, options: ClassifyOptions) -> Classi
     if examples.is_text:
         input = TextInput.fit([examples.texts[k] for k in train], options)
     else:
-        input = NumberInput.fit(examples, train, data.missing)
+        input = NumberInput.fit(examples, train, data.missing, scale=options.scale, permute=options.permute)
     ragged = input.encode(examples)
     classes = tuple(sorted({str(examples.labels[k]) for k in train}))
     others = tuple(sorted({str(label) for label in examples.labels} - set(classes)))

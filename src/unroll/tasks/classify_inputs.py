@@ -11,7 +11,7 @@ import numpy as np
 
 from unroll.data import Examples, Ragged, Vocabulary, carried_sequences, usual_unit
 from unroll.data.vocabulary import UNKNOWN
-from unroll.errors import DataError, RunError
+from unroll.errors import DataError, reading_record
 from unroll.tasks.classify_options import ClassifyOptions
 
 
@@ -102,27 +102,38 @@ class TextInput(Input):
 
 @dataclass(frozen=True, eq=False)
 class NumberInput(Input):
-    """Channels standardised with the mean and deviation of all steps of the training sequences."""
+    """Channels standardised with the mean and deviation of all steps of the training sequences, or as they are.
+
+    ``order`` is the one fixed order in which the steps of every sequence are read, or None for their own.
+    """
 
     channels: tuple[str, ...]
     mean: np.ndarray
     deviation: np.ndarray
     fitted_on: int
     missing: str
+    scale: str = "standard"
+    order: tuple[int, ...] | None = None
     what = "sequence"
 
     @classmethod
-    def fit(cls, examples: Examples, train: np.ndarray, missing: str) -> NumberInput:
-        """Raises DataError where no training sequence has a step."""
+    def fit(
+        cls,
+        examples: Examples,
+        train: np.ndarray,
+        missing: str,
+        *,
+        scale: str | None = None,
+        permute: int | None = None,
+    ) -> NumberInput:
+        """Raises DataError where no training sequence has a step, or ``permute`` is to order unequal lengths."""
         sequences = carried_sequences(examples, missing)
-        steps = np.concatenate([sequences[k] for k in train])
-        if not len(steps):
+        if not any(len(sequences[k]) for k in train):
             raise DataError(f"no training sequence of {examples.name} has a step", expected="one step or more")
-        steps = np.ma.masked_invalid(steps)
-        deviation = np.asarray(steps.std(axis=0).filled(0.0), np.float64)
-        # A channel that does not change is 0 throughout, not noise blown up.
-        deviation = np.where(deviation > 1e-12, deviation, 1.0)
-        return cls(examples.channels, np.asarray(steps.mean(axis=0).filled(0.0)), deviation, len(train), missing)
+        scale = scale or ("none" if examples.scaled else "standard")
+        mean, deviation = _fitted([sequences[k] for k in train], len(examples.channels), scale)
+        order = None if permute is None else _order(len(sequences[train[0]]), permute)
+        return cls(examples.channels, mean, deviation, len(train), missing, scale, order)
 
     def encode(self, examples: Examples) -> Ragged:
         if len(examples.channels) != len(self.channels):
@@ -130,10 +141,26 @@ class NumberInput(Input):
                 f"{examples.name} has {len(examples.channels)} channels",
                 expected=f"the {len(self.channels)} of the training: {', '.join(self.channels)}",
             )
-        scaled = [
-            np.nan_to_num((s - self.mean) / self.deviation, nan=0.0) for s in carried_sequences(examples, self.missing)
-        ]
-        return Ragged.of([s.astype(np.float32) for s in scaled], np.empty((0, self.width), np.float32))
+        sequences = carried_sequences(examples, self.missing)
+        self._check_lengths(examples)
+        offsets = np.concatenate([[0], np.cumsum([len(s) for s in sequences], dtype=np.int64)])
+        values = np.empty((offsets[-1], self.width), np.float32)
+        order = slice(None) if self.order is None else np.array(self.order)
+        for k, s in enumerate(sequences):
+            read = s[order]
+            values[offsets[k] : offsets[k + 1]] = np.nan_to_num((read - self.mean) / self.deviation, nan=0.0)
+        return Ragged(values, offsets)
+
+    def _check_lengths(self, examples: Examples) -> None:
+        if self.order is None:
+            return
+        for k, s in enumerate(examples.sequences):
+            if len(s) != len(self.order):
+                raise DataError(
+                    f"{examples.where[k]} has {len(s):,} steps",
+                    expected=f"{len(self.order):,} in every sequence, as --permute needs",
+                    fix="Leave --permute out",
+                )
 
     @property
     def tokens(self) -> None:
@@ -145,7 +172,10 @@ class NumberInput(Input):
 
     def told(self) -> str:
         many = f"{self.width} channels" if self.width > 1 else "one channel"
-        return f"{many}, standardised with the mean and deviation of {self.fitted_on:,} training sequences"
+        order = "" if self.order is None else f", the {len(self.order):,} steps in one fixed random order (--permute)"
+        if self.scale == "none":
+            return f"{many}, as {'they are' if self.width > 1 else 'it is'}{order}"
+        return f"{many}, standardised with the mean and deviation of {self.fitted_on:,} training sequences{order}"
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -155,20 +185,39 @@ class NumberInput(Input):
             "deviation": self.deviation.tolist(),
             "fitted_on": self.fitted_on,
             "missing": self.missing,
+            "scale": self.scale,
+            "order": None if self.order is None else list(self.order),
         }
+
+
+def _fitted(sequences: list[np.ndarray], channels: int, scale: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each channel; 0 and 1 where it is left as it is."""
+    if scale == "none":
+        return np.zeros(channels), np.ones(channels)
+    steps = np.ma.masked_invalid(np.concatenate(sequences).astype(np.float64, copy=False))
+    deviation = np.asarray(steps.std(axis=0).filled(0.0), np.float64)
+    # A channel that does not change is 0 throughout, not noise blown up.
+    return np.asarray(steps.mean(axis=0).filled(0.0)), np.where(deviation > 1e-12, deviation, 1.0)
+
+
+def _order(steps: int, seed: int) -> tuple[int, ...]:
+    return tuple(np.random.default_rng(seed).permutation(steps).tolist())
 
 
 def input_from(record: Mapping[str, Any]) -> TextInput | NumberInput:
     """What ``to_dict`` wrote. Raises RunError where a part is missing."""
-    try:
+    with reading_record():
         if record["kind"] == "text":
             vocabulary = Vocabulary.from_dict(record["vocabulary"])
             return TextInput(vocabulary, record["longest"], record["embedding"], record["chosen"])
         mean, deviation = (np.asarray(record[name], np.float64) for name in ("mean", "deviation"))
-        return NumberInput(tuple(record["channels"]), mean, deviation, record["fitted_on"], record["missing"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(
-            f"data.json is incomplete: {type(error).__name__} {error}",
-            expected="the file as the training wrote it",
-            fix="Train again, or restore the file",
-        ) from error
+        order = record.get("order")
+        return NumberInput(
+            tuple(record["channels"]),
+            mean,
+            deviation,
+            record["fitted_on"],
+            record["missing"],
+            record.get("scale", "standard"),
+            None if order is None else tuple(order),
+        )

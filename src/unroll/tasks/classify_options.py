@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from unroll.data.split import Split, parse_split
 from unroll.data.tokens import check_unit
-from unroll.errors import ConfigError, did_you_mean
+from unroll.errors import ConfigError
 from unroll.models import POOLINGS
 from unroll.options import NETWORK, TRAINING, option
+from unroll.tasks.checks import RandomSplit, check_choice, check_counts
 from unroll.tasks.class_errors import METRICS
 
 WEIGHTS = ("none", "balanced")
+SCALES = ("standard", "none")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ READING = ("text", "label", "sequence", "time", "delimiter", "no_quotes", "na", 
 
 
 @dataclass(frozen=True)
-class ClassifyOptions:
+class ClassifyOptions(RandomSplit):
     """What is learned; each is the command-line option of the same name. None is chosen from the training data."""
 
     task: ClassVar[str] = "classify"
@@ -55,6 +56,16 @@ class ClassifyOptions:
     min_count: int = option("Rarer tokens are unknown.", 2, metavar="N")
     vocabulary: int = option("At most this many tokens.", 30_000, metavar="N")
     longest: int = option("Documents are cut to their first N tokens.", 1_000, metavar="N")
+    scale: str | None = option(
+        "Numbers: standard: with the mean and deviation of training; none: as they are.",
+        metavar="standard|none",
+        shown="none for images, else standard",
+    )
+    permute: int | None = option(
+        "Read the steps of every sequence in one random order, drawn from this seed.",
+        metavar="SEED",
+        shown="as they come",
+    )
     embedding: int = option("Width of a token's vector.", 64, metavar="N", under=NETWORK)
     pooling: str = option(
         "From steps to one vector: " + ", ".join(POOLINGS) + ".", "last", metavar="NAME", under=NETWORK
@@ -77,23 +88,11 @@ class ClassifyOptions:
         """Raises ConfigError naming the option that is wrong."""
         if self.unit is not None:
             check_unit(self.unit)
-        for name, value, known in (
-            ("pooling", self.pooling, tuple(POOLINGS)),
-            ("class-weight", self.class_weight, WEIGHTS),
-            ("metric", self.metric, METRICS),
-        ):
-            if value not in known:
-                raise ConfigError(
-                    f"--{name} '{value}'.{did_you_mean(value, known)}", expected=f"one of {', '.join(known)}"
-                )
-        for name in ("min_count", "vocabulary", "longest", "embedding", "batch_tokens"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"--{name.replace('_', '-')} {value}", expected="a whole number above 0")
-        if self.split_seed < 0:
-            raise ConfigError(f"--split-seed {self.split_seed}", expected="0 or more")
+        check_choice("pooling", self.pooling, tuple(POOLINGS))
+        check_choice("class-weight", self.class_weight, WEIGHTS)
+        check_choice("metric", self.metric, METRICS)
+        check_choice("scale", self.scale, SCALES)
+        check_counts(self, ("min_count", "vocabulary", "longest", "embedding", "batch_tokens"))
+        if self.permute is not None and self.permute < 0:
+            raise ConfigError(f"--permute {self.permute}", expected="0 or more: a seed")
         self.shares()
-
-    def shares(self) -> Split:
-        """The split. Raises ConfigError."""
-        return parse_split(self.split)

@@ -18,15 +18,19 @@ from unroll.data import (
     read_ts_examples,
     stratified,
 )
+from unroll.data.class_files import class_files, is_class_file, read_class_files
+from unroll.data.idx import is_idx, read_pixels
 from unroll.data.split import PARTS
 from unroll.data.wording import counted, listed
 from unroll.errors import ConfigError, DataError
 from unroll.tasks.classify_options import ClassifyData, ClassifyOptions
-from unroll.tasks.options import located
+from unroll.tasks.sources import files_of, given_parts, own_parts
 
 
-def read_examples(source: Any, data: ClassifyData, *, labels: bool = True) -> Examples:
+def read_examples(source: Any, data: ClassifyData, *, labels: bool = True, part: str = "train") -> Examples:
     """The examples of ``source``: a file, any dataframe, or arrays; without ``labels`` their column is not needed.
+
+    Of a data set with files for each part those of ``part`` are read.
 
     Raises:
         DataError: the source cannot be read as what ``data`` says it holds.
@@ -36,9 +40,12 @@ def read_examples(source: Any, data: ClassifyData, *, labels: bool = True) -> Ex
         return array_examples(*source)
     if isinstance(source, np.ndarray) or (isinstance(source, list) and data.text is None and data.sequence is None):
         return array_examples(source)
-    source = located(source)
-    if isinstance(source, (str, Path)) and Path(source).suffix.lower() == ".ts":
-        return read_ts_examples(Path(source))
+    files = files_of(source, part)
+    if files is not None:
+        read = _without_columns(files, str(source), labels)
+        if read is not None:
+            return read
+        source = files[0]
     _check_columns(data, labels)
     label = data.label if labels else None
     if data.text is not None:
@@ -49,13 +56,27 @@ def read_examples(source: Any, data: ClassifyData, *, labels: bool = True) -> Ex
     )
 
 
+def _without_columns(files: list[Path], name: str, labels: bool) -> Examples | None:
+    """The examples of files that say themselves what they hold; None where columns must be named."""
+    path = files[0]
+    if path.suffix.lower() == ".ts":
+        return read_ts_examples(path)
+    if is_idx(path):
+        return read_pixels(path, labels=labels)
+    if path.is_dir():
+        return read_class_files(class_files(path), name)
+    if len(files) > 1 and all(map(is_class_file, files)):
+        return read_class_files(files, name)
+    return None
+
+
 def _check_columns(data: ClassifyData, labels: bool) -> None:
     if data.text is not None and data.sequence is not None:
         raise ConfigError("--text and --sequence together", expected="documents or sequences of numbers, not both")
     if data.text is None and data.sequence is None:
         raise ConfigError(
             "neither --text nor --sequence given",
-            expected="--text COLUMN for documents, --sequence COLUMN for rows of numbers; a .ts file needs neither",
+            expected="--text COLUMN for documents, --sequence COLUMN for numbers; neither for .ts and idx files",
         )
     if labels and data.label is None:
         raise ConfigError("no --label given", expected="--label COLUMN: what is to be predicted")
@@ -79,16 +100,15 @@ def read_parts(source: Any, data: ClassifyData, options: ClassifyOptions) -> Par
         ConfigError: an option is wrong.
     """
     own = labelled(read_examples(source, data), drop=data.drop_bad_rows)
+    sources = given_parts(source, data.valid, data.test)
     given = {
-        part: labelled(read_examples(path, data), drop=data.drop_bad_rows)
-        for part, path in (("valid", data.valid), ("test", data.test))
-        if path is not None
+        part: labelled(read_examples(path, data, part=part), drop=data.drop_bad_rows) for part, path in sources.items()
     }
     shares = _shares(options, len(own), given)
     indices = stratified(own.labels, own.keys(), shares, options.split_seed)
     _check_size(own, indices, given, options)
     joined = replace(own, notes=())
-    notes = list(own.notes)
+    notes = [*own.notes, *own_parts(source, sources, {part: more.name for part, more in given.items()})]
     for part, more in given.items():
         indices[part] = np.arange(len(joined), len(joined) + len(more))
         notes += more.notes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from unroll.data import Examples, Ragged
-from unroll.data.split import PARTS
 from unroll.data.wording import counted
 from unroll.tasks.class_tables import tables
 from unroll.tasks.classify_inputs import NumberInput, TextInput
 from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double
+from unroll.tasks.ragged import given_files, split_facts, split_record, spread
 
 if TYPE_CHECKING:
     from unroll.tasks.classify import ClassifyTask
@@ -44,31 +43,21 @@ def described(task: ClassifyTask, metric: str, match: str) -> dict[str, Any]:
 
 def data_facts(task: ClassifyTask, absent: Sequence[str] = ()) -> dict[str, Any]:
     """What was read and how it was split."""
-    sizes = {part: len(task.parts.indices[part]) for part in PARTS}
-    return {
-        "source": task.source,
-        "fingerprint": task.fingerprint,
-        "series": 1,
-        "rows": len(task.parts.examples),
-        "unit": f"{task.input.what}s",
-        "split": sizes,
-        "examples": sizes,
-        "notes": [task.input.told(), *task.notes, *(f"no baseline {a}" for a in absent)],
-    }
+    notes = [task.input.told(), *task.notes, *(f"no baseline {a}" for a in absent)]
+    return {**split_facts(task), "notes": notes}
 
 
 def protocol(task: ClassifyTask) -> str:
     """How the figures came about, in words."""
-    data, o = task.data, task.options
+    o = task.options
     split = (
         f"The examples of {task.source} are split at random (seed {o.split_seed}, {o.split}) so that each part has the "
         f"classes in their shares; equal {task.input.what}s come into the same part. "
     )
-    files = [f"--{part} {path}" for part, path in (("valid", data.valid), ("test", data.test)) if path]
-    given = f"Given files take the place of parts: {' and '.join(files)}. " if files else ""
     weights = " with classes weighted so that all count alike" if o.class_weight == "balanced" else ""
     return (
-        f"{split}{given}What the network reads is fitted on the training part alone: {task.input.told()}. "
+        f"{split}{given_files(task.data)}"
+        f"What the network reads is fitted on the training part alone: {task.input.told()}. "
         f"Batches hold {task.input.what}s of like length, at most {o.batch_tokens:,} steps with their padding, which "
         "no layer reads. "
         f"Networks learn the cross entropy{weights}, stop early on the validation part and are scored once on the test "
@@ -82,12 +71,18 @@ def words(task: ClassifyTask) -> dict[str, Any]:
     return {
         "job": f"classify {task.input.what}s{by}, {len(task.classes)} classes",
         "example": task.input.what,
-        "checked": f"no overlap, {'vocabulary' if task.input.tokens else 'scaler'} fitted on train",
+        "checked": f"no overlap, {_fitted(task.input)} fitted on train",
         "examples": "What was taken for what",
         "gradient": "The loss reads every step's output at once, so it reaches each of them directly: there is no "
         "reach to measure. With --pooling last, reading one way, there is.",
         "definitions": [list(pair) for pair in _DEFINITIONS],
     }
+
+
+def _fitted(input: TextInput | NumberInput) -> str:
+    if isinstance(input, TextInput):
+        return "vocabulary"
+    return "scaler" if input.scale == "standard" else "nothing but the weights"
 
 
 _DEFINITIONS = (
@@ -126,10 +121,7 @@ def record(task: ClassifyTask) -> dict[str, Any]:
         "classes": list(task.classes),
         "input": task.input.to_dict(),
         "fitted_on": "train",
-        "split": {
-            part: {"examples": len(own), "sha256": hashlib.sha256(own.tobytes()).hexdigest()}
-            for part, own in task.parts.indices.items()
-        },
+        "split": split_record(task),
         "counts": {
             part: np.bincount(task.truth[own], minlength=len(task.labels)).tolist()
             for part, own in task.parts.indices.items()
@@ -146,7 +138,7 @@ def probe(task: ClassifyTask, network: nn.Module) -> Probe:
     own = valid[lengths[valid] > 0]
     if not len(own):
         own = task.parts.indices["train"][lengths[task.parts.indices["train"]] > 0]
-    indices = own[np.unique(np.linspace(0, len(own) - 1, min(PROBED, len(own))).round().astype(int))]
+    indices = spread(own, PROBED)
     double = in_double(network)
     x, sizes = task.ragged.batch(indices)
     x, sizes = x[:, :LONGEST_PROBED], sizes.clamp(max=LONGEST_PROBED)

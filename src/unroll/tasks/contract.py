@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -130,6 +131,10 @@ class Task(ABC):
     @abstractmethod
     def baselines(self) -> tuple[Sequence[Baseline], list[str]]:
         """The baselines, fitted, and why any is absent."""
+
+    def keep(self, baselines: Sequence[Any], folder: Path) -> bool:
+        """Write to a run folder what scoring new data beside fitted ``baselines`` needs; whether anything was."""
+        return False
 
     @abstractmethod
     def errors(self, predictor: Any, part: str = "test") -> Errors:

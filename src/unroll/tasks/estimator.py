@@ -14,7 +14,7 @@ from unroll.errors import ConfigError, RunError
 from unroll.tasks.contract import Task, TaskKind, options_dict, options_from
 from unroll.tasks.network import NetworkOptions
 from unroll.tasks.options import check_known, names, source_name
-from unroll.train import FitResult, FitSettings, RunFolder, fit, load_weights, save_weights
+from unroll.train import FitResult, FitSettings, Processes, RunFolder, fit, load_weights, save_weights
 from unroll.train.run_folder import CALIBRATION
 
 _E = TypeVar("_E", bound="Estimator")
@@ -34,6 +34,7 @@ class Estimator(ABC):
     record: dict[str, Any]
     calibration: dict[str, Any] | None
     result: FitResult | None
+    folder: Path | None
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class Estimator(ABC):
         self.network_options, self.task_options = network, options
         self.settings, self.data_options = settings, data
         self.source, self.record = "", {}
-        self.network = self.task = self.result = self.calibration = None
+        self.network = self.task = self.result = self.calibration = self.folder = None
 
     @classmethod
     def from_options(cls: type[_E], network: NetworkOptions, options: Any, settings: FitSettings, data: Any) -> _E:
@@ -108,18 +109,21 @@ class Estimator(ABC):
         overwrite: bool = False,
         progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> _E:
-        """``fit`` for data that is prepared already."""
+        """``fit`` for data that is prepared already. Of several processes the first alone writes to ``out``."""
         self.task, self.source, self.record = task, source_name(source), task.record()
-        run = RunFolder.open_for(out, self.config(), overwrite=overwrite) if out is not None else None
-        self.network = task.network(self.network_options, self.settings.seed)
-        if run is not None:
-            run.write_json("data.json", self.record)
-        self.result = fit(
-            self.network, task.problem(), self.settings, folder=run.path if run else None, progress=progress
-        )
-        self.calibration = task.calibration(self.network)
-        if run is not None:
-            self._write(run)
+        processes = Processes()
+        with processes.together():
+            if out is not None:
+                run = processes.from_main(lambda: RunFolder.open_for(out, self.config(), overwrite=overwrite))
+            self.network = task.network(self.network_options, self.settings.seed)
+            writes = out is not None and processes.is_main
+            if writes:
+                run.write_json("data.json", self.record)
+            folder = None if out is None else run.path
+            self.result = fit(self.network, task.problem(), self.settings, folder=folder, progress=progress)
+            self.calibration = task.calibration(self.network)
+            if writes:
+                self._write(run)
         return self
 
     def _write(self, run: RunFolder) -> None:
@@ -180,6 +184,7 @@ class Estimator(ABC):
                 fix="Restore the file, or make the run anew with --overwrite",
             ) from error
         made.source, made.record = config["source"], run.read_json("data.json")
+        made.folder = run.path
         made.network = made._rebuilt()
         if not weights.weights_file.exists():
             raise weights.unfinished(weights.weights_file.name)

@@ -109,7 +109,8 @@ class ForecastTask(Task):
         return self.series_set.targets
 
     def build(self, options: NetworkOptions) -> ForecastNetwork:
-        sizes = Sizes(len(self.series_set.channels), len(self.targets), self.input, self.horizon, self.season)
+        inputs = self.windows.inputs
+        sizes = Sizes(inputs.width, len(self.targets), self.input, self.horizon, self.season, inputs.future_width)
         return build_network(options, self.options, sizes)
 
     def problem(self) -> ForecastProblem:
@@ -124,6 +125,8 @@ class ForecastTask(Task):
             absent.append(f"ridge AR: {error}")
         if self.season is not None:
             found.append(SeasonalNaive(self.season))
+        elif self.series_set.irregular:
+            absent.append("seasonal naive: where times are irregular, no number of rows is a season")
         else:
             absent.append("seasonal naive: no season given, and none found in the training data")
         return [*found, LastValue()], absent
@@ -216,7 +219,7 @@ class ForecastTask(Task):
         batch = self.windows.batch(part, indices)
         device = next(forecaster.parameters()).device
         with torch.no_grad():
-            scaled = forecaster(batch.x.to(device), batch.last.to(device))
+            scaled = forecaster(*(t.to(device) for t in batch.read()))
         return np.asarray(scaled.double().cpu().numpy())
 
     def _scale_of(self, part: str, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -258,6 +261,11 @@ def read_series(source: Any, data: DataOptions, *, frequency: Frequency | None =
         drop_bad_rows=data.drop_bad_rows,
         skip_bad_series=data.skip_bad_series,
         frequency=frequency,
+        known=data.known,
+        static=data.static,
+        calendar=data.calendar,
+        times=data.times,
+        since=data.since,
     )
 
 

@@ -15,13 +15,15 @@ SEGMENT = 12
 
 
 class Sizes(NamedTuple):
-    """What a network must fit: ``channels`` inputs, of which the first ``targets`` are forecast."""
+    """What a network must fit: ``channels`` inputs, of which the first ``targets`` are forecast, and ``future`` numbers
+    that are known of each step of the horizon."""
 
     channels: int
     targets: int
     input: int
     horizon: int
     season: int | None = None
+    future: int = 0
 
 
 def build_network(options: NetworkOptions, learned: ForecastOptions, sizes: Sizes) -> ForecastNetwork:
@@ -30,17 +32,17 @@ def build_network(options: NetworkOptions, learned: ForecastOptions, sizes: Size
     Raises:
         ConfigError: they do not go together, or not with the data.
     """
-    channels, targets, _, horizon, _ = sizes
-    if learned.decode != "direct" and channels > targets:
+    channels, targets, _, horizon, _, future = sizes
+    if learned.decode != "direct" and (channels > targets or future):
         raise ConfigError(
             f"--decode {learned.decode} with {channels - targets} channel(s) that are not forecast",
             expected="targets only: this decoder forecasts every channel it reads",
-            fix="Give --decode direct, or no --feature",
+            fix="Give --decode direct, or leave out --feature, --known, --static and --calendar",
         )
     normalise = _normalisation(learned, sizes)
     quantiles = len(learned.levels) or None
     if learned.decode == "direct":
-        return DirectForecast(build_encoder(options, channels), targets, horizon, normalise, quantiles)
+        return DirectForecast(build_encoder(options, channels), targets, horizon, normalise, quantiles, future=future)
     if learned.decode == "recursive":
         return RecursiveForecast(build_encoder(options, targets), targets, horizon, normalise)
     return SegmentForecast(

@@ -30,6 +30,23 @@ class DataOptions:
     sort: bool = False
     drop_bad_rows: bool = False
     skip_bad_series: bool = False
+    known: tuple[str, ...] = option(
+        "Column known of the future too (price, holiday); rows at the end without a target are the future; repeat it.",
+        (),
+        metavar="COLUMN",
+    )
+    static: tuple[str, ...] = option(
+        "Column that does not change within a series, of numbers or categories; repeat it.", (), metavar="COLUMN"
+    )
+    calendar: str | None = option(
+        "Parts of the time that are read too: minute, hour, weekday, day, month, yearday, with commas.", metavar="PARTS"
+    )
+    times: str = option(
+        "Whether rows are one step apart, or irregular: networks then read the time between them.",
+        "regular",
+        metavar="regular|irregular",
+    )
+    since: bool = option("With --missing mask: networks also read how long ago each value was observed.", False)
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,8 @@ class ForecastProblem:
     def train_count(self) -> int:
         return self.task.windows.count("train")
 
-    def loss(self, network: nn.Module, indices: Tensor) -> Tensor:
-        total, count = self._error(network, "train", indices.numpy())
-        return total / count
+    def loss(self, network: nn.Module, indices: Tensor) -> tuple[Tensor, Tensor]:
+        return self._error(network, "train", indices.numpy())
 
     def validation_loss(self, network: nn.Module) -> float:
         total, count = 0.0, 0.0
@@ -45,9 +44,10 @@ class ForecastProblem:
     def _error(self, network: nn.Module, part: str, indices: np.ndarray) -> tuple[Tensor, Tensor]:
         batch = self.task.windows.batch(part, indices)
         device = next(network.parameters()).device
-        x, y, mask, last = (t.to(device) for t in batch)
+        y, mask = batch.y.to(device), batch.mask.to(device)
+        told = network(*(t.to(device) for t in batch.read()))
         if levels := self.task.options.levels:
-            e = pinball(y.unsqueeze(-1) - network(x, last), levels).mean(-1)
+            e = pinball(y.unsqueeze(-1) - told, levels).mean(-1)
             return (e * mask).sum(), mask.sum().clamp(min=1)
-        e = (network(x, last) - y) * mask
+        e = (told - y) * mask
         return (e.square() if self.task.loss == "mse" else e.abs()).sum(), mask.sum().clamp(min=1)

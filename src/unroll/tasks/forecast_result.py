@@ -9,6 +9,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from unroll.data import show_time
+from unroll.data.statics import told as statics_told
+from unroll.data.wording import listed
 from unroll.tasks import forecast_intervals as intervals
 from unroll.tasks.baselines import Baseline
 from unroll.tasks.contract import Probe
@@ -28,6 +30,10 @@ def described(task: ForecastTask, metric: str, match: str) -> dict[str, Any]:
         "name": "forecast",
         "targets": list(task.targets),
         "features": list(task.series_set.features),
+        "known": list(task.series_set.known),
+        "static": list(task.series_set.static),
+        "calendar": list(task.series_set.calendar),
+        "times": "irregular" if task.series_set.irregular else "regular",
         "horizon": task.horizon,
         "input": task.input,
         "season": task.season,
@@ -72,7 +78,7 @@ def protocol(task: ForecastTask) -> str:
         f"the {loss} of standardised values on training windows, stop early on validation windows, and are "
         "scored once on all test windows, in the data's own units. MASE divides the absolute error by the mean "
         f"change over {season} step{'' if season == 1 else 's'} in the training range. Missing targets are neither "
-        f"learned nor scored.{_of_quantiles(task.options.levels)}{_of_intervals(task)}"
+        f"learned nor scored.{_of_inputs(task)}{_of_quantiles(task.options.levels)}{_of_intervals(task)}"
     )
 
 
@@ -97,17 +103,34 @@ def _of_quantiles(levels: Sequence[float]) -> str:
     )
 
 
+def _of_inputs(task: ForecastTask) -> str:
+    """What networks and ridge read beside targets and features."""
+    of, inputs = task.series_set, task.windows.inputs
+    told = []
+    if of.future:
+        told.append(f"Of the steps to be forecast these are known and read: {listed(of.future)}.")
+    if inputs.masked:
+        names = listed([of.channels[k] for k in inputs.masked])
+        since = " and how long before it was observed" if inputs.since else ""
+        told.append(f"Missing inputs repeat the last value; networks read whether it was observed{since}: {names}.")
+    if inputs.statics:
+        told.append(f"What does not change in a series is read at every step: {statics_told(inputs.statics)}.")
+    return "".join(f" {sentence}" for sentence in told)
+
+
 def probe(task: ForecastTask, network: nn.Module) -> Probe:
     """Validation windows, evenly spaced, in float64."""
     count = task.windows.count("valid")
     indices = np.unique(np.linspace(0, count - 1, min(PROBED, count)).round().astype(int))
-    x, y, mask, last = (part.double() for part in task.windows.batch("valid", indices))
+    batch = task.windows.batch("valid", indices)
+    x, last, *future = (part.double() for part in batch.read())
+    y, mask = batch.y.double(), batch.mask.double()
     double: Any = in_double(network)
     level = double.level(x, last)
     read = double.read(x, level)
 
     def loss(summary: Tensor) -> Tensor:
-        told = double.from_summary(summary, read, level)
+        told = double.from_summary(summary, read, level, *future)
         point = told if double.quantiles is None else told[..., task.options.levels.index(MEDIAN)]
         steps = point.shape[1]
         return ((point - y[:, :steps]) * mask[:, :steps]).square().sum(dim=(1, 2))

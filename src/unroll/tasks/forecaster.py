@@ -17,7 +17,8 @@ from unroll.data import (
     Series,
     SeriesSet,
     Windows,
-    history_window,
+    extended,
+    origin_window,
     restore,
     show_time,
 )
@@ -71,6 +72,11 @@ class Forecaster(Estimator):
         time: str | None = None,
         group: str | None = None,
         missing: str = "error",
+        known: str | Sequence[str] = (),
+        static: str | Sequence[str] = (),
+        calendar: str | None = None,
+        times: str = "regular",
+        since: bool = False,
         out: str | Path | None = None,
         overwrite: bool = False,
         **reading: Any,
@@ -78,8 +84,9 @@ class Forecaster(Estimator):
         """Train on ``data``: a path, the name of a data set, or any dataframe.
 
         With ``out``, everything is written there as it goes; a run that was killed continues when called again.
-        ``reading`` are further options of how the data is read (``na``, ``delimiter``, ``layout``, ``sort``,
-        ``drop_bad_rows``, ``skip_bad_series``).
+        ``known`` columns are read of the steps to be forecast too, ``static`` ones are constant within a series;
+        ``calendar``, ``times`` and ``since`` as in ``unroll train --help``. ``reading`` are further options of how the
+        data is read (``na``, ``delimiter``, ``layout``, ``sort``, ``drop_bad_rows``, ``skip_bad_series``).
 
         Raises:
             DataError, ConfigError, RunError: what to change is in the message.
@@ -90,6 +97,11 @@ class Forecaster(Estimator):
             time=time,
             group=group,
             missing=missing,
+            known=names(known),
+            static=names(static),
+            calendar=calendar,
+            times=times,
+            since=since,
             **_reading(reading),
         )
         task = prepare(data, self.data_options, self.task_options)
@@ -99,7 +111,8 @@ class Forecaster(Estimator):
         """Forecast the steps that follow the end of ``data``, or of the training data if none is given.
 
         ``reading`` changes how ``data`` is read from how the training data was (``missing="carry"``, ``sort=True``,
-        ``na``, ``delimiter``, ``drop_bad_rows``, ``skip_bad_series``).
+        ``na``, ``delimiter``, ``drop_bad_rows``, ``skip_bad_series``). Where columns are known of the future, or times
+        are irregular, the last rows of ``data`` are the steps to forecast: with these columns, without targets.
 
         Returns:
             a polars frame: the series' group column if there is one, the time column (``step`` if there is none),
@@ -107,7 +120,7 @@ class Forecaster(Estimator):
             ``units_q0.1``. Where the run has intervals their bounds are ``units_low`` and ``units_high``.
 
         Raises:
-            DataError: ``data`` lacks a column, or has no rows.
+            DataError: ``data`` lacks a column, has no rows, or does not reach far enough into the future.
             RunError: nothing is trained or loaded yet.
         """
         import polars as pl
@@ -115,7 +128,8 @@ class Forecaster(Estimator):
         network, recorded = self._trained(), restore(self.record)
         series_set = self._series(data, recorded, reading)
         fitted = intervals.restored(self.calibration).get(intervals.NETWORK)
-        frames = [self._future(series, network, recorded, fitted) for series in series_set.series]
+        whole = [extended(series, series_set, recorded.horizon) for series in series_set.series]
+        frames = [self._future(series, network, recorded, fitted) for series in whole]
         time, group = series_set.time_column or "step", series_set.group_column
         columns: dict[str, Any] = {}
         if group is not None:
@@ -157,9 +171,10 @@ class Forecaster(Estimator):
 
     def _rebuilt(self) -> ForecastNetwork:
         recorded = restore(self.record)
-        targets = len(recorded.targets)
-        channels = targets + len(recorded.features)
-        sizes = Sizes(channels, targets, recorded.input_length, recorded.horizon, recorded.season)
+        targets, inputs = len(recorded.targets), recorded.inputs
+        sizes = Sizes(
+            inputs.width, targets, recorded.input_length, recorded.horizon, recorded.season, inputs.future_width
+        )
         return build_network(self.network_options, self.task_options, sizes)
 
     def _series(self, data: Any, recorded: Recorded, reading: dict[str, Any]) -> SeriesSet:
@@ -172,6 +187,8 @@ class Forecaster(Estimator):
             self.data_options,
             targets=recorded.targets,
             features=recorded.features,
+            known=recorded.known,
+            static=recorded.static,
             time=recorded.time_column or "none",
             group=recorded.group_column,
             **_reading(reading),
@@ -181,13 +198,14 @@ class Forecaster(Estimator):
     def _future(
         self, series: Series, network: ForecastNetwork, recorded: Recorded, fitted: Conformal | None
     ) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
-        """Name, times, what is told (horizon, targets) or (quantiles, horizon, targets), and the bounds of the interval
-        (2, horizon, targets)."""
-        scaler = _knowing(recorded.scaler, series)
-        x, last = history_window(series, scaler, recorded.input_length)
+        """Of the last ``horizon`` rows of ``series``, which have no targets: name, times, what is told (horizon,
+        targets) or (quantiles, horizon, targets), and the bounds of the interval (2, horizon, targets)."""
+        horizon = recorded.horizon
+        scaler = _knowing(recorded.scaler, series, horizon)
+        window = origin_window(series, scaler, recorded.inputs, recorded.input_length, horizon)
         device = next(network.parameters()).device
         with torch.no_grad():
-            scaled = network(x.to(device), last.to(device))[0].double().cpu().numpy()
+            scaled = network(*(part.to(device) for part in window))[0].double().cpu().numpy()
         # Quantiles go before the targets, which the scaler has last.
         each = scaled if scaled.ndim == 2 else np.moveaxis(np.sort(scaled, axis=-1), -1, 0)
         targets, bounds = range(len(recorded.targets)), np.empty((2, 0, len(recorded.targets)))
@@ -195,8 +213,7 @@ class Forecaster(Estimator):
             own = (each[None],) * 2 if scaled.ndim == 2 else (each[None, 0], each[None, -1])
             moved = fitted.bounds(*own, np.ones((1, len(targets))))
             bounds = np.stack([scaler.inverse(series.name, bound[0], targets) for bound in moved])
-        times = recorded.frequency.after(series.times[-1], recorded.horizon)
-        return series.name, times, scaler.inverse(series.name, each, targets), bounds
+        return series.name, series.times[-horizon:], scaler.inverse(series.name, each, targets), bounds
 
     def _scoring_task(self, data: Any, reading: dict[str, Any]) -> ForecastTask:
         """``data`` as a task that has a test part only."""
@@ -208,7 +225,8 @@ class Forecaster(Estimator):
         for series in series_set.series:
             _check_rows_left(series, ranges[series.name], recorded)
         scaler = _with_new(recorded.scaler, series_set, ranges)
-        windows = Windows(series_set, ranges, scaler, recorded.input_length, recorded.horizon, parts=("test",))
+        length, horizon = recorded.input_length, recorded.horizon
+        windows = Windows(series_set, ranges, scaler, length, horizon, inputs=recorded.inputs, parts=("test",))
         scales = {
             name: np.array([np.nan if v is None else v for v in scale])
             for name, scale in self.record["mase_scale"].items()
@@ -242,15 +260,18 @@ def _as_dates(times: np.ndarray) -> np.ndarray:
     return times
 
 
-def _knowing(scaler: Scaler, series: Series) -> Scaler:
-    """``scaler``, fitted on a series it has not met from that series' own history."""
-    return scaler if series.name in scaler.fits else scaler.fit_history(series)
+def _knowing(scaler: Scaler, series: Series, horizon: int) -> Scaler:
+    """``scaler``, fitted on a series it has not met from that series' own history, without its last rows."""
+    if series.name in scaler.fits:
+        return scaler
+    end = series.rows - horizon
+    return scaler.fit_history(replace(series, times=series.times[:end], values=series.values[:end]))
 
 
 def _with_new(scaler: Scaler, series_set: SeriesSet, ranges: dict[str, Ranges]) -> Scaler:
     """``scaler`` with the series it has not met, fitted on the rows before those that are scored."""
     new = series_set.without(set(scaler.fits))
-    return Scaler(scaler.targets, scaler.features, {**scaler.fits, **Scaler.fit(new, ranges).fits})
+    return replace(scaler, fits={**scaler.fits, **Scaler.fit(new, ranges).fits})
 
 
 def _test_range(series: Series, held: dict[str, Any] | None, same: bool, input_length: int) -> Ranges:

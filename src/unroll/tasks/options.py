@@ -55,7 +55,7 @@ def located(source: Any) -> Any:
     Raises:
         DataError: no such file, and no data set of this name is here.
     """
-    return resolve(str(source))[0] if isinstance(source, (str, Path)) else source
+    return resolve(str(source), "train")[0] if isinstance(source, (str, Path)) else source
 
 
 def stem(source: Any) -> str:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-METRICS = ("accuracy", "OOV accuracy", "sentence accuracy", "span F1")
-_COUNTS = ("words", "hits", "new", "new_hits", "whole", "found", "said", "true")
+from unroll.data.features import are_features, parse_features
+from unroll.tasks.spans import are_spans, spans_of
+
+NOTHING, SPANS, FEATURES = "nothing", "spans", "features"
+"""What tags may be beside themselves."""
+METRICS = ("accuracy", "OOV accuracy", "sentence accuracy", "span F1", "feature F1")
+_COUNTS = (
+    "words", "hits", "new", "new_hits", "whole",
+    "spans_found", "spans_said", "spans_true", "features_found", "features_said", "features_true",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +28,9 @@ class TagErrors:
         words, hits: how many there are, and how many have the right tag.
         new, new_hits: the same of words that training has not.
         whole: 1 where every word is right.
-        found, said, true: spans that are right, that were said, that there are; all 0 where tags are no spans.
+        spans_found, spans_said, spans_true: spans that are right, that were said, that there are; all 0 where tags
+            mark none.
+        features_found, features_said, features_true: the same of attributes with their values.
     """
 
     words: np.ndarray
@@ -27,9 +38,12 @@ class TagErrors:
     new: np.ndarray
     new_hits: np.ndarray
     whole: np.ndarray
-    found: np.ndarray
-    said: np.ndarray
-    true: np.ndarray
+    spans_found: np.ndarray
+    spans_said: np.ndarray
+    spans_true: np.ndarray
+    features_found: np.ndarray
+    features_said: np.ndarray
+    features_true: np.ndarray
 
     @property
     def series(self) -> np.ndarray:
@@ -53,13 +67,15 @@ class TagErrors:
 
     def score_arrays(self, total: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """accuracy = hits / words, of all and of those training has not; sentence accuracy; span F1 = 2 found /
-        (said + true), a span being right where its ends and its kind are (Tjong Kim Sang & De Meulder 2003)."""
+        (said + true), a span being right where its ends and its kind are (Tjong Kim Sang & De Meulder 2003); feature
+        F1 the same of attributes with their values, over all words (McCarthy et al. 2019, W19-4226, section 4)."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return {
                 "accuracy": total["hits"] / total["words"],
                 "OOV accuracy": total["new_hits"] / total["new"],
                 "sentence accuracy": total["whole"] / total["count"],
-                "span F1": 2 * total["found"] / (total["said"] + total["true"]),
+                "span F1": 2 * total["spans_found"] / (total["spans_said"] + total["spans_true"]),
+                "feature F1": 2 * total["features_found"] / (total["features_said"] + total["features_true"]),
             }
 
     def scores(self) -> dict[str, float | None]:
@@ -72,37 +88,46 @@ class TagErrors:
 
 
 def tag_errors(
-    truth: Sequence[Sequence[str]], said: Sequence[Sequence[str]], new: Sequence[Sequence[bool]]
+    truth: Sequence[Sequence[str]], said: Sequence[Sequence[str]], new: Sequence[Sequence[bool]], marks: str = NOTHING
 ) -> TagErrors:
-    """Errors of the tags ``said`` against ``truth``; ``new`` is True of words that training has not."""
-    rows = [_counts(*sentence) for sentence in zip(truth, said, new, strict=True)]
+    """Errors of the tags ``said`` against ``truth``; ``new`` is True of words that training has not.
+
+    ``marks`` is what tags are beside themselves: spans, features or nothing.
+    """
+    rows = [_counts(*sentence, PARTS_OF[marks]) for sentence in zip(truth, said, new, strict=True)]
     return TagErrors(*np.array(rows, np.float64).reshape(-1, len(_COUNTS)).T)
 
 
-def _counts(truth: Sequence[str], said: Sequence[str], new: Sequence[bool]) -> list[float]:
+def _counts(truth: Sequence[str], said: Sequence[str], new: Sequence[bool], parts_of: _Parts) -> list[float]:
     right = [a == b for a, b in zip(truth, said, strict=True)]
-    spans = spans_of(truth), spans_of(said)
+    spans, features = ([parts(tags) for tags in (truth, said)] for parts in parts_of)
     return [
         len(truth), sum(right), sum(new), sum(r for r, n in zip(right, new) if n), all(right),
-        len(spans[0] & spans[1]), len(spans[1]), len(spans[0]),
+        *_found(*spans), *_found(*features),
     ]  # fmt: skip
 
 
-def spans_of(tags: Sequence[str]) -> set[tuple[int, int, str]]:
-    """(first, last, kind) of the spans that B-, I- and O tags mark, as conlleval counts them: an I- that does not go on
-    with a span of its kind begins one."""
-    spans, begun, kind = set(), 0, ""
-    for k, tag in enumerate([*tags, "O"]):
-        head, _, own = tag.partition("-")
-        goes_on = head == "I" and own == kind and kind != ""
-        if kind and not goes_on:
-            spans.add((begun, k - 1, kind))
-            kind = ""
-        if not goes_on and head in ("B", "I") and own:
-            begun, kind = k, own
-    return spans
+def _found(truth: set[Any], said: set[Any]) -> tuple[int, int, int]:
+    return len(truth & said), len(said), len(truth)
 
 
-def are_spans(tags: Sequence[str]) -> bool:
-    """Whether tags are O, B-… and I-…, at least one of the last two."""
-    return any(t[:2] in ("B-", "I-") for t in tags) and all(t == "O" or t[:2] in ("B-", "I-") for t in tags)
+def feature_pairs(tags: Sequence[str]) -> set[tuple[int, str, str]]:
+    """(word, attribute, value) of every feature of the words."""
+    return {(k, *pair) for k, tag in enumerate(tags) for pair in parse_features(tag).items()}
+
+
+def _none(tags: Sequence[str]) -> set[Any]:
+    return set()
+
+
+_Parts = tuple[Callable[[Sequence[str]], set[Any]], Callable[[Sequence[str]], set[Any]]]
+PARTS_OF: dict[str, _Parts] = {
+    NOTHING: (_none, _none),
+    SPANS: (spans_of, _none),
+    FEATURES: (_none, feature_pairs),
+}
+
+
+def marks_of(tags: Sequence[str]) -> str:
+    """What the tags of the training part mark."""
+    return SPANS if are_spans(tags) else FEATURES if are_features(tags) else NOTHING

@@ -1,4 +1,4 @@
-"""What a tagger reads and writes: words, their letters, and tags; learned from the training sentences alone."""
+"""What a tagger reads: words and their letters, learned from the training sentences alone."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from unroll.data import Ragged, Vocabulary, usual_unit
-from unroll.errors import RunError
+from unroll.errors import reading_record
 from unroll.models.tag import WordBatch
 from unroll.tasks.tag_options import TagOptions
+from unroll.tasks.tag_sets import Tags, tags_from
 
 UNKNOWN = 0
 LONGEST_WORD = 64
@@ -98,75 +99,21 @@ class EncodedSentences:
         types[within] = places
         words = np.zeros(x.shape, dtype=np.int64)
         words[within] = self.words[forms][places]
-        if not len(forms):
-            forms = np.zeros(1, dtype=np.int64)
-        spelling, spelled = self.spelling.batch(forms)
+        # Sentences without words spell one form, of no letters.
+        spelling, spelled = (
+            self.spelling.batch(forms) if len(forms) else Ragged.of([forms], forms).batch(np.zeros(1, int))
+        )
         return WordBatch(torch.from_numpy(words), lengths, spelling, spelled, torch.from_numpy(types))
 
 
-@dataclass(frozen=True)
-class TagSet:
-    """Tags as numbers, one to a word, or several where ``joint`` joins them: then 0 is the end and tags begin at 1."""
-
-    tags: tuple[str, ...]
-    joint: str | None
-    longest: int
-
-    @classmethod
-    def fit(cls, sentences: Sequence[Sequence[str]], joint: str | None) -> TagSet:
-        parts = [split_tag(tag, joint) for tags in sentences for tag in tags]
-        return cls(tuple(sorted({p for own in parts for p in own})), joint, max(map(len, parts)))
-
-    @property
-    def count(self) -> int:
-        return len(self.tags) + (self.joint is not None)
-
-    def encode(self, tag: str) -> list[int] | None:
-        """(longest,) numbers; None of a tag that cannot be written."""
-        parts = split_tag(tag, self.joint)
-        if len(parts) > self.longest or any(p not in self._number for p in parts):
-            return None
-        numbers = [self._number[p] for p in parts]
-        return numbers + [0] * (self.longest - len(numbers))
-
-    def decode(self, numbers: Sequence[int]) -> str:
-        if self.joint is None:
-            return self.tags[numbers[0]]
-        return self.joint.join(self.tags[n - 1] for n in numbers if n > 0)
-
-    @cached_property
-    def _number(self) -> dict[str, int]:
-        return {tag: k + (self.joint is not None) for k, tag in enumerate(self.tags)}
-
-    def told(self) -> str:
-        if self.joint is None:
-            return f"{len(self.tags)} tags, one to a word"
-        return f"{len(self.tags)} tags, one to a morpheme and up to {self.longest} to a word, joined by {self.joint}"
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"tags": list(self.tags), "joint": self.joint, "longest": self.longest}
-
-
-def split_tag(tag: str, joint: str | None) -> list[str]:
-    """The tags of the morphemes of a word; a tag that is the joint itself is one."""
-    parts = tag.split(joint) if joint is not None else [tag]
-    return parts if all(parts) else [tag]
-
-
-def inputs_from(record: Mapping[str, Any]) -> tuple[WordInput, TagSet]:
+def inputs_from(record: Mapping[str, Any]) -> tuple[WordInput, Tags]:
     """What ``to_dict`` wrote. Raises RunError where a part is missing."""
-    try:
-        own, tags = record["input"], record["tags"]
+    with reading_record():
+        own = record["input"]
         letters = Vocabulary.from_dict(own["letters"])
         seen = frozenset([*own["words"], *own["seen"]])
         words = WordInput(tuple(own["words"]), seen, letters, own["keep_case"], own["fitted_on"])
-        return words, TagSet(tuple(tags["tags"]), tags["joint"], tags["longest"])
-    except (KeyError, TypeError) as error:
-        raise RunError(
-            f"data.json is incomplete: {type(error).__name__} {error}",
-            expected="the file as the training wrote it",
-            fix="Train again, or restore the file",
-        ) from error
+        return words, tags_from(record["tags"])
 
 
 def _korean(words: Sequence[str]) -> bool:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from unroll.data.sentences import FIELDS
-from unroll.data.split import Split, parse_split
-from unroll.errors import ConfigError, did_you_mean
+from unroll.errors import ConfigError
 from unroll.options import NETWORK, TRAINING, option
+from unroll.tasks.checks import RandomSplit, check_choice, check_counts
 from unroll.tasks.tag_errors import METRICS
 
-DECODERS = ("softmax", "crf", "morphemes")
+DECODERS = ("softmax", "crf", "morphemes", "features")
 LETTERS = ("character", "jamo")
 
 
@@ -19,7 +19,9 @@ LETTERS = ("character", "jamo")
 class TagData:
     """How the sentences are read; each is the command-line option of the same name."""
 
-    field: str = option("What of a CoNLL-U file is the tag: " + ", ".join(FIELDS) + ".", "upos", metavar="NAME")
+    field: str = option(
+        "What of a CoNLL-U file is the tag: " + ", ".join(FIELDS) + ", or misc:KEY.", "upos", metavar="NAME"
+    )
     word_column: int = option("Column of the words in a file of columns.", 1, metavar="N")
     tag_column: int | None = option("Column of the tags in a file of columns.", metavar="N", shown="the last")
     valid: str | None = option("File to validate on.", metavar="FILE", shown="a part of DATA")
@@ -31,14 +33,15 @@ READING = ("field", "word_column", "tag_column")
 
 
 @dataclass(frozen=True)
-class TagOptions:
+class TagOptions(RandomSplit):
     """What is learned; each is the command-line option of the same name. None is chosen from the training data."""
 
     task: ClassVar[str] = "tag"
     decoder: str | None = option(
-        "How tags are chosen: softmax (each by itself), crf (the best sequence), or morphemes (several to a word).",
+        "How tags are chosen: softmax (each by itself), crf (the best sequence), morphemes (several to a word), or "
+        "features (each attribute by itself).",
         metavar="NAME",
-        shown="morphemes where tags are joined by --joint, else softmax",
+        shown="features for Case=Nom|…, morphemes where tags are joined by --joint, else softmax",
         under=NETWORK,
     )
     joint: str = option("What joins the tags of the morphemes of a word.", "+", metavar="TEXT")
@@ -55,29 +58,19 @@ class TagOptions:
     batch_tokens: int = option(
         "At most this many words per training step, padding included.", 4_096, metavar="N", under=TRAINING
     )
-    metric: str = option("What decides: " + ", ".join(METRICS) + ".", "accuracy", metavar="NAME", under=TRAINING)
+    metric: str | None = option(
+        "What decides: " + ", ".join(METRICS) + ".",
+        metavar="NAME",
+        shown="span F1 where tags mark spans, else accuracy",
+        under=TRAINING,
+    )
 
     def check(self) -> None:
         """Raises ConfigError naming the option that is wrong."""
-        for name, value, known in (
-            ("decoder", self.decoder, DECODERS),
-            ("letters", self.letters, LETTERS),
-            ("metric", self.metric, METRICS),
-        ):
-            if value is not None and value not in known:
-                raise ConfigError(
-                    f"--{name} '{value}'.{did_you_mean(value, known)}", expected=f"one of {', '.join(known)}"
-                )
-        for name in ("min_count", "embedding", "letter_size", "batch_tokens"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"--{name.replace('_', '-')} {value}", expected="a whole number above 0")
+        check_choice("decoder", self.decoder, DECODERS)
+        check_choice("letters", self.letters, LETTERS)
+        check_choice("metric", self.metric, METRICS)
+        check_counts(self, ("min_count", "embedding", "letter_size", "batch_tokens"))
         if not self.joint:
             raise ConfigError("--joint ''", expected="a character or more, as --joint +")
-        if self.split_seed < 0:
-            raise ConfigError(f"--split-seed {self.split_seed}", expected="0 or more")
         self.shares()
-
-    def shares(self) -> Split:
-        """The split. Raises ConfigError."""
-        return parse_split(self.split)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,18 +12,23 @@ from unroll.data.sentences import Sentences, read_sentences
 from unroll.data.split import PARTS
 from unroll.data.wording import counted
 from unroll.errors import DataError
-from unroll.tasks.options import located
+from unroll.tasks.sources import files_of, given_parts, own_parts
 from unroll.tasks.tag_options import TagData, TagOptions
+from unroll.tasks.tag_sets import Tags
 
 
-def read_source(source: Any, data: TagData) -> Sentences:
-    """The sentences of a file. Raises DataError for anything else, and for a malformed line."""
-    source = located(source)
-    if not isinstance(source, (str, Path)):
+def read_source(source: Any, data: TagData, part: str = "train") -> Sentences:
+    """The sentences of a file, or of a data set's file for ``part``.
+
+    Raises:
+        DataError: it is neither, or a line is malformed.
+    """
+    files = files_of(source, part)
+    if files is None:
         raise DataError(
             f"a {type(source).__name__}", expected="the path of a .conllu file, or of one with a word and tag per line"
         )
-    return read_sentences(Path(source), data.field, word=data.word_column, tag=data.tag_column)
+    return read_sentences(files[0], data.field, word=data.word_column, tag=data.tag_column)
 
 
 def all_tagged(sentences: Sentences) -> Sentences:
@@ -39,6 +43,15 @@ def all_tagged(sentences: Sentences) -> Sentences:
     return sentences
 
 
+def rewritten(sentences: Sentences, tags: Tags) -> Sentences:
+    """``sentences`` with every tag in its one way of writing. Raises DataError naming a word whose tag has none."""
+    written = tuple(
+        tuple(tags.normal(str(tag), f"at {sentences.where(k, i)}") for i, tag in enumerate(own))
+        for k, own in enumerate(sentences.tags)
+    )
+    return sentences if written == sentences.tags else replace(sentences, tags=written)
+
+
 def read_tagged(
     source: Any, data: TagData, options: TagOptions
 ) -> tuple[Sentences, dict[str, np.ndarray], list[str], str]:
@@ -48,11 +61,8 @@ def read_tagged(
         DataError: a file cannot be read, a word has no tag, or a part would be empty.
     """
     own = all_tagged(read_source(source, data))
-    given = {
-        part: all_tagged(read_source(path, data))
-        for part, path in (("valid", data.valid), ("test", data.test))
-        if path is not None
-    }
+    sources = given_parts(source, data.valid, data.test)
+    given = {part: all_tagged(read_source(path, data, part)) for part, path in sources.items()}
     parts = options.shares().parts
     rest = max(0.0, len(own) - sum(float(p) for p in parts if p is not None))
     shares = [0.0 if name in given else rest if p is None else float(p) for name, p in zip(PARTS, parts)]
@@ -64,7 +74,7 @@ def read_tagged(
                 expected=f"sentences in each part of --split {options.split}",
                 fix="Give more of them, another --split, or --valid FILE and --test FILE",
             )
-    joined, notes = own, []
+    joined, notes = own, own_parts(source, sources, {part: more.name for part, more in given.items()})
     trained = {own.words[k] for k in indices["train"]}
     for part, more in given.items():
         indices[part] = np.arange(len(joined), len(joined) + len(more))

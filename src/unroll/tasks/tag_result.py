@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +10,17 @@ import torch
 from torch import nn
 
 from unroll.data.sentences import Sentences
-from unroll.data.split import PARTS
 from unroll.data.wording import counted
 from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double
+from unroll.tasks.ragged import given_files, split_facts, split_record, spread
+from unroll.tasks.tag_errors import FEATURES, SPANS
+from unroll.tasks.tag_tables import tag_tables
 
 if TYPE_CHECKING:
     from unroll.tasks.tag import TagTask
 
-PROBED, SHOWN = 32, 20
+PROBED = 32
 
 
 def described(task: TagTask, metric: str, match: str) -> dict[str, Any]:
@@ -39,27 +39,17 @@ def described(task: TagTask, metric: str, match: str) -> dict[str, Any]:
 
 def data_facts(task: TagTask, absent: Sequence[str] = ()) -> dict[str, Any]:
     """What was read and how it was split."""
-    sizes = {part: len(task.indices[part]) for part in PARTS}
-    return {
-        "source": task.source,
-        "fingerprint": task.fingerprint,
-        "series": 1,
-        "rows": len(task.sentences),
-        "unit": "sentences",
-        "split": sizes,
-        "examples": sizes,
-        "notes": [task.input.told(), task.tags.told(), *task.notes, *(f"no baseline {a}" for a in absent)],
-    }
+    notes = [task.input.told(), task.tags.told(), *task.notes, *(f"no baseline {a}" for a in absent)]
+    return {**split_facts(task), "notes": notes}
 
 
 def protocol(task: TagTask) -> str:
     """How the figures came about, in words."""
-    files = [f"--{part} {path}" for part, path in (("valid", task.data.valid), ("test", task.data.test)) if path]
-    given = f"Given files take the place of parts: {' and '.join(files)}. " if files else ""
     o = task.options
     return (
         f"The sentences of {task.source} are split at random (seed {o.split_seed}, {o.split}); equal sentences come "
-        f"into the same part. {given}Words are as the file cuts them. Words, letters and tags are those of the "
+        f"into the same part. {given_files(task.data)}"
+        "Words are as the file cuts them. Words, letters and tags are those of the "
         f"training part: {task.input.told()}; {task.tags.told()}. Networks learn the likelihood of the tags, stop "
         "early on the validation part and are scored once on the test part; a word is right where its whole tag is. "
         "Scoring a sentence that training was on is an error."
@@ -70,6 +60,11 @@ _DEFINITIONS = (
     ("accuracy", "The share of words whose tag was found, the whole of it where it is several, joined."),
     ("OOV accuracy", "The same of the words that the training part has not."),
     ("sentence accuracy", "The share of sentences of which every word's tag was found."),
+    (
+        "feature F1",
+        "Of attributes with their values, over all words, the harmonic mean of how many of those said are right and "
+        "how many of those there are were said.",
+    ),
     (
         "span F1",
         "Of spans marked by B-, I- and O tags, the harmonic mean of how many of those said are right and how many of "
@@ -82,63 +77,24 @@ _DEFINITIONS = (
 )
 
 
+_UNLESS = {"span F1": SPANS, "feature F1": FEATURES}
+"""Terms of tags that mark something."""
+
+
 def shown(task: TagTask, networks: Mapping[str, nn.Module], best: str) -> dict[str, Any]:
     """What the best network took for what, and the words of a report."""
     indices = task.indices["test"]
     said = task.said(networks[best], indices)
-    pairs = [
-        (str(tag), found, word, new)
-        for k, tags in zip(indices, said)
-        for word, tag, found, new in zip(
-            task.sentences.words[k], task.sentences.tags[k], tags, task.input.new(task.sentences.words[k])
-        )
-    ]
-    several = "" if task.tags.joint is None else ", morpheme by morpheme"
+    several = f", {task.tags.by_what}" if task.tags.by_what else ""
     words = {
         "job": f"tag words by {task.data.field}{several}",
         "example": "sentence",
         "checked": "no overlap, vocabulary fitted on train",
         "examples": "What was taken for what",
-        "definitions": [list(pair) for pair in _DEFINITIONS],
+        "definitions": [list(pair) for pair in _DEFINITIONS if _UNLESS.get(pair[0], task.marks) == task.marks],
         "gradient": "The loss reads the output at every word, so it reaches each of them directly.",
     }
-    return {"words": words, "tables": [_confused(pairs, best), _by_tag(pairs, best)], "examples": []}
-
-
-_Pair = tuple[str, str, str, bool]
-
-
-def _confused(pairs: Sequence[_Pair], name: str) -> dict[str, Any]:
-    wrong = Counter((truth, said) for truth, said, _, _ in pairs if truth != said)
-    example = {(truth, said): word for truth, said, word, _ in reversed(pairs) if truth != said}
-    total = Counter(truth for truth, _, _, _ in pairs)
-    common = wrong.most_common(SHOWN)
-    title = f"{name} is right on every test word"
-    if common:
-        (truth, said), times = common[0]
-        title = f"{name} most often takes {truth} for {said}: {times:,} of {total[truth]:,}"
-    rows = [[truth, said, times, total[truth], example[truth, said]] for (truth, said), times in common]
-    return {"title": title, "head": ["truth", "taken for", "times", "of", "as in"], "rows": rows, "note": "Test part."}
-
-
-def _by_tag(pairs: Sequence[_Pair], name: str) -> dict[str, Any]:
-    total, said = Counter(p[0] for p in pairs), Counter(p[1] for p in pairs)
-    hit = Counter(p[0] for p in pairs if p[0] == p[1])
-    new = sum(p[3] for p in pairs)
-    missed = sum(p[3] and p[0] != p[1] for p in pairs)
-    all_missed = sum(p[0] != p[1] for p in pairs)
-    share = f"{100 * missed / all_missed:.0f} %" if all_missed else "none"
-    part = f"{100 * new / max(1, len(pairs)):.0f} %"
-    title = f"{share} of the errors of {name} are on words new to it, which are {part} of all"
-    rows = [
-        [tag, hit[tag] / said[tag] if said[tag] else None, hit[tag] / n, n] for tag, n in total.most_common(2 * SHOWN)
-    ]
-    return {
-        "title": title,
-        "head": ["tag", "precision", "recall", "words"],
-        "rows": rows,
-        "note": "Most frequent first.",
-    }
+    return {"words": words, "tables": tag_tables(task, indices, said, best), "examples": []}
 
 
 def record(task: TagTask) -> dict[str, Any]:
@@ -149,22 +105,17 @@ def record(task: TagTask) -> dict[str, Any]:
         "input": task.input.to_dict(),
         "tags": task.tags.to_dict(),
         "decoder": task.decoder,
-        "spans": task.spans,
+        "marks": task.marks,
         "fitted_on": "train",
-        "split": {
-            part: {"sentences": len(own), "sha256": hashlib.sha256(own.tobytes()).hexdigest()}
-            for part, own in task.indices.items()
-        },
+        "split": split_record(task),
         "notes": list(task.notes),
     }
 
 
 def probe(task: TagTask, network: nn.Module) -> Probe:
     """What the sentence encoder reads of validation sentences, in float64; its loss reads every step."""
-    valid = task.indices["valid"]
-    indices = valid[np.unique(np.linspace(0, len(valid) - 1, min(PROBED, len(valid))).round().astype(int))]
     double: Any = in_double(network)
-    batch = task.encoded.batch(indices)
+    batch = task.encoded.batch(spread(task.part("valid"), PROBED))
     with torch.no_grad():
         read = double.reader.read(batch)
     return Probe(double.encoder, read, batch.lengths, None)

@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 
 from unroll.data.sentences import Sentences
-from unroll.errors import DataError
-from unroll.models.tag import MorphemeTagger, SequenceTagger
-from unroll.tasks.estimator import Estimator
+from unroll.errors import DataError, reading_record
+from unroll.tasks.beside import RaggedEstimator
+from unroll.tasks.kept import FIELDS_FILE, Kept
 from unroll.tasks.options import check_known
-from unroll.tasks.tag import KIND, TagTask, build_tagger, network_tags, prepare, without_spans
+from unroll.tasks.tag import KIND, AnyTagger, TagTask, build_tagger, network_tags, prepare
+from unroll.tasks.tag_baselines import MostFrequentTag
 from unroll.tasks.tag_errors import tag_errors
 from unroll.tasks.tag_inputs import inputs_from
 from unroll.tasks.tag_options import TagData
-from unroll.tasks.tag_reading import all_tagged, read_source
+from unroll.tasks.tag_reading import all_tagged, read_source, rewritten
 
 
-class Tagger(Estimator):
+class Tagger(RaggedEstimator):
     """Trains one recurrent network to tag the words of sentences, and tags with it.
 
     Args:
@@ -40,7 +41,7 @@ class Tagger(Estimator):
     """
 
     kind = KIND
-    network: SequenceTagger | MorphemeTagger | None
+    network: AnyTagger | None
     task: TagTask | None
 
     def fit(self, data: Any, *, out: str | Path | None = None, overwrite: bool = False, **reading: Any) -> Tagger:
@@ -80,10 +81,13 @@ class Tagger(Estimator):
         )
 
     def evaluate(self, data: Any = None, **reading: Any) -> dict[str, Any]:
-        """Scores of the run's own test part, or of all of ``data``, every word of which has a tag.
+        """Scores beside the baseline of the run: of its own test part, or of all of ``data``, every word of which has
+        a tag.
+
+        The baseline is that which the run folder keeps, or is fitted again where the data of the training is at hand.
 
         Returns:
-            ``{"sentences": n, "network": {...}, "baselines": {}, "notes": []}``; the baseline is in the run's result.
+            ``{"sentences": n, "network": {...}, "baselines": {"most frequent tag": {...}}, "notes": [...]}``.
 
         Raises:
             DataError: ``data`` cannot be read, or a word has no tag.
@@ -91,13 +95,23 @@ class Tagger(Estimator):
         network = self._trained()
         input, tags = inputs_from(self.record)
         sentences, indices = self._asked(data, reading, tagged=True)
-        said = network_tags(network, input.encode(sentences.words), tags, indices, self.task_options.batch_tokens)
+        words = [sentences.words[k] for k in indices]
         truth = [[str(tag) for tag in sentences.tags[k]] for k in indices]
-        errors = tag_errors(truth, said, [input.new(sentences.words[k]) for k in indices])
-        scores = (errors if self.record["spans"] else without_spans(errors)).scores()
-        return {"sentences": len(indices), "network": scores, "baselines": {}, "notes": []}
+        new = [input.new(own) for own in words]
+        said = network_tags(network, input.encode(sentences.words), tags, indices, self.task_options.batch_tokens)
+        baselines, notes = self.baselines()
 
-    def _rebuilt(self) -> SequenceTagger | MorphemeTagger:
+        def scores(found: list[list[str]]) -> dict[str, float | None]:
+            return tag_errors(truth, found, new, self.record["marks"]).scores()
+
+        beside = {baseline.name: scores(baseline.tags(words)) for baseline in baselines}
+        return {"sentences": len(indices), "network": scores(said), "baselines": beside, "notes": notes}
+
+    def _restored(self, name: str, kept: Kept) -> MostFrequentTag:
+        with reading_record(FIELDS_FILE):
+            return MostFrequentTag.from_kept(kept, inputs_from(self.record)[0])
+
+    def _rebuilt(self) -> AnyTagger:
         input, tags = inputs_from(self.record)
         return build_tagger(self.network_options, self.task_options, input, tags, self.record["decoder"])
 
@@ -108,20 +122,14 @@ class Tagger(Estimator):
             return self._own_test(options)
         if isinstance(data, (list, tuple)):
             return _given(data), np.arange(len(data))
-        sentences = read_source(data, options)
-        return (all_tagged(sentences) if tagged else sentences), np.arange(len(sentences))
+        sentences = read_source(data, options, "test")
+        if tagged:
+            sentences = rewritten(all_tagged(sentences), inputs_from(self.record)[1])
+        return sentences, np.arange(len(sentences))
 
     def _own_test(self, options: TagData) -> tuple[Sentences, np.ndarray]:
-        task = self.task
-        if task is None:
-            task = prepare(self.source, options, self.task_options)
-            if task.fingerprint != self.record["fingerprint"]:
-                raise DataError(
-                    f"{task.source} has changed since the training: its test part is no longer known",
-                    expected="the data of the training",
-                    fix="Give data to use that training has not seen",
-                )
-        return task.sentences, task.indices["test"]
+        task = self._training_task(options)
+        return task.sentences, task.part("test")  # type: ignore[attr-defined]
 
 
 def _given(data: Sequence[Any]) -> Sentences:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from unroll.errors import RunError
 from unroll.files import write_bytes
+from unroll.train.average import Average
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class Checkpoint(NamedTuple):
@@ -24,14 +25,21 @@ class Checkpoint(NamedTuple):
     position: dict[str, Any]
     network: dict[str, Tensor]
     optimizer: dict[str, Any]
+    average: dict[str, Tensor]
     rng: Tensor
 
 
 def save_checkpoint(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, position: Mapping[str, Any]
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    position: Mapping[str, Any],
+    average: Average | None = None,
 ) -> None:
     """Write everything needed to continue to the bit; the file is replaced in one move."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
     state = optimizer.state_dict()
     plain: dict[str, dict[str, Any]] = {}
     for index, entries in state["state"].items():
@@ -66,8 +74,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         return Checkpoint(
             position=json.loads(header["position"]),
-            network={k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")},
+            network=_under("network.", tensors),
             optimizer=_optimizer(header, tensors),
+            average=_under("average.", tensors),
             rng=tensors["rng.torch"],
         )
     except (KeyError, ValueError) as error:
@@ -90,6 +99,10 @@ def load_weights(path: Path, network: nn.Module) -> None:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise RunError(f"{path} does not fit the network: {str(error).splitlines()[-1].strip()}") from error
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _optimizer(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -11,16 +11,19 @@ from unroll.files import not_writable, write_text
 
 
 class History:
-    """The records of a run, kept in memory and, if ``path`` is given, on disk line by line."""
+    """The records of a run, kept in memory and, if ``path`` is given, on disk line by line.
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
+    One of several processes ``keeps`` the file; the others read it.
+    """
+
+    def __init__(self, path: Path | None, *, keeps: bool = True) -> None:
+        self.path, self._keeps = path, keeps
         self.records: list[dict[str, Any]] = []
 
     def append(self, record: dict[str, Any]) -> None:
         """Add a record; on disk it is one whole line or nothing."""
         self.records.append(record)
-        if self.path is None:
+        if self.path is None or not self._keeps:
             return
         try:
             with open(self.path, "a", encoding="utf-8") as stream:
@@ -31,7 +34,7 @@ class History:
     def rewind(self, epoch: int) -> None:
         """Keep the records of the first ``epoch`` epochs: what came later will be run again."""
         self.records = [r for r in read_history(self.path) if r["epoch"] <= epoch] if self.path else []
-        if self.path is not None:
+        if self.path is not None and self._keeps:
             write_text(self.path, "".join(json.dumps(record) + "\n" for record in self.records))
 
 

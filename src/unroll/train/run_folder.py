@@ -29,6 +29,8 @@ _WRITTEN = (
     "trials",
     "refits",
     "metrics.jsonl",
+    "baselines.json",
+    "baselines.safetensors",
     "data.json",
     "config.yaml",
 )

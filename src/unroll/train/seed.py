@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 
@@ -21,3 +22,8 @@ def epoch_order(seed: int, epoch: int, count: int, at_most: int, at_least: int =
     rounds = max(1, -(-at_least // max(1, count)))
     order = torch.cat([torch.randperm(count, generator=generator) for _ in range(rounds)])
     return order[: max(at_least, min(count, at_most))]
+
+
+def noise_seed(*numbers: int) -> int:
+    """A seed that is a function of ``numbers`` alone; near ones give unrelated seeds."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -3,6 +3,8 @@
 Importing this package imports both, so the page does it only when it draws.
 """
 
+from unroll.report.charts.calibration import calibration
+from unroll.report.charts.confusion import confusion
 from unroll.report.charts.cost import cost
 from unroll.report.charts.figure import Figure, Table
 from unroll.report.charts.forecasts import forecasts
@@ -12,4 +14,16 @@ from unroll.report.charts.learning import learning
 from unroll.report.charts.origins import origins
 from unroll.report.charts.scores import scores
 
-__all__ = ["Figure", "Table", "cost", "forecasts", "gradient", "keep", "learning", "origins", "scores"]
+__all__ = [
+    "Figure",
+    "Table",
+    "calibration",
+    "confusion",
+    "cost",
+    "forecasts",
+    "gradient",
+    "keep",
+    "learning",
+    "origins",
+    "scores",
+]
