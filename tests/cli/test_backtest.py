@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from .harness import TINY, daily, unroll
+from .harness import TINY, table, unroll
 
 RUN = [*TINY, "--origins", "3", "--refit", "2", "--season", "7", "--out", "run"]
 
@@ -14,23 +15,23 @@ RUN = [*TINY, "--origins", "3", "--refit", "2", "--season", "7", "--out", "run"]
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    daily("day.csv", 90)
+    Path("day.csv").write_text(table(90), encoding="utf-8")
     return tmp_path
 
 
 def test_it_prints_a_table_and_leaves_a_page_and_a_folder_for_each_training(here):
-    outcome = unroll("backtest", "day.csv", "--target", "y", *RUN)
+    outcome = unroll("backtest", "day.csv", "--target", "units", *RUN)
     assert outcome.code == 0, outcome.err
     assert "3 origins, 2 steps apart, a new training every 2" in outcome.out
     assert outcome.out.isascii() or "±" in outcome.out
     assert sorted(p.name for p in (here / "run" / "refits").iterdir()) == ["01", "02"]
     assert (here / "run" / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
-    again = unroll("backtest", "day.csv", "--target", "y", *RUN)
+    again = unroll("backtest", "day.csv", "--target", "units", *RUN)
     assert again.out == outcome.out
 
 
 def test_json_is_the_result_and_the_config_repeats_it(here):
-    first = unroll("backtest", "day.csv", "--target", "y", *RUN, "--json")
+    first = unroll("backtest", "day.csv", "--target", "units", *RUN, "--json")
     result = json.loads(first.out)
     assert result == json.loads((here / "run" / "result.json").read_text())
     second = unroll("backtest", "--config", "run/config.yaml", "--out", "again", "--json")
@@ -42,9 +43,8 @@ def test_json_is_the_result_and_the_config_repeats_it(here):
 
 def test_help_lists_the_options_of_a_training_too():
     told = unroll("backtest", "--help").out
-    assert all(
-        option in told for option in ("--origins", "--step", "--refit", "--interval", "--lr", "--known", "--hidden")
-    )
+    options = ("--origins", "--step", "--refit", "--interval", "--lr", "--known", "--hidden")
+    assert all(option in told for option in options)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_help_lists_the_options_of_a_training_too():
     ],
 )
 def test_what_cannot_be_is_told(here, more, told):
-    outcome = unroll("backtest", "day.csv", "--target", "y", *TINY, *more)
+    outcome = unroll("backtest", "day.csv", "--target", "units", *TINY, *more)
     assert outcome.code == 2
     assert told in outcome.message
     assert not (here / "runs").exists()
