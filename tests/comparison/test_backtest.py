@@ -222,3 +222,21 @@ def test_a_refit_is_a_run_that_can_be_used(data, refitted):
     assert RunFolder(folder).read_config()["network"]["hidden"] == NetworkOptions(hidden=4).hidden
     assert json.loads((folder / "data.json").read_text())["series"][0]["valid"]["rows"][1] == 200 - 3 - 5
     assert made.settings.seed == FitSettings().seed
+
+
+def test_what_is_known_of_the_future_is_read_at_every_origin(data, tmp_path):
+    price = np.random.default_rng(3).normal(size=200)
+    priced = data.with_columns(price=price, hint=price[::-1].copy())
+    asked = {"origins": 2, "step": 5, "refit": True, "known": "price", "features": "hint"}
+    found = backtest(priced, tmp_path / "run", **asked)
+    alone = Forecaster(**{k: v for k, v in TINY.items() if k != "target"}, split="rest,30,3")
+    alone.fit(priced[:195], "y", features="hint", known="price")
+    assert same(weights(found.folder, 1), alone.network.state_dict())
+    scores = alone.task.errors(alone.network).scores()
+    assert found.result["candidates"][0]["by_origin"]["MASE"][0] == pytest.approx(scores["MASE"], rel=1e-12)
+    later = pl.int_range(200) >= 192
+    dearer = priced.with_columns(price=pl.when(later).then(pl.col("price") + 2).otherwise(pl.col("price")))
+    other = backtest(dearer, tmp_path / "dearer", **asked)
+    assert same(weights(found.folder, 1), weights(other.folder, 1))
+    by_origin = [one.result["candidates"][0]["by_origin"]["MAE"] for one in (found, other)]
+    assert by_origin[0][0] != by_origin[1][0]
