@@ -53,7 +53,6 @@ def test_help_lists_the_options_of_a_training_too():
         (["--origins", "80"], "before the first origin"),
         (["--refit", "-1"], "--refit -1"),
         (["--origin", "3"], "--origins"),
-        (["--task", "classify"], "forecast"),
     ],
 )
 def test_what_cannot_be_is_told(here, more, told):
