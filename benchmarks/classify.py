@@ -3,8 +3,9 @@
     python benchmarks/classify.py                      every case below
     python benchmarks/classify.py nsmc --small         some of them, on a small part, in a minute: no published figure
     python benchmarks/classify.py nsmc --seed 1        another seed
+    python benchmarks/classify.py --keep runs          runs that go on where they were stopped
 
-Data lie under $UNROLL_DATA (folders nsmc and ucr-uea), else in ../shared/data. The last result of each case is
+Data lie under $UNROLL_DATA (folders nsmc, mnist and ucr-uea), else in ../shared/data. The last result of each case is
 results/classify/CASE.json: command, recipe, seed, scores with intervals beside the baselines, machine, versions, time.
 """
 
@@ -14,9 +15,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from published import DATA, main, trained
+from unroll.data.idx import read_idx
 
 UCR = ("ItalyPowerDemand", "GunPoint", "ArrowHead", "BasicMotions", "JapaneseVowels", "OSULeaf", "PLAID", "ACSF1")
+PIXELS = {
+    "cell": "lstm", "hidden": 128, "init": "chrono:784", "split": "0.92,0.07,0.01", "lr": 2e-3, "batch_size": 100,
+    "batch_tokens": 100_000, "epochs": 15, "patience": 15, "schedule": "cosine", "warmup": 0.05,
+}  # fmt: skip
+"""LSTM 128 reads the 784 pixels one by one and answers from its last state."""
 SERIES = {"cell": "lstm", "hidden": 64, "pooling": "mean", "bidirectional": True, "epochs": 60, "patience": 15}
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "nsmc": (
@@ -28,26 +37,39 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
             "lr": 2e-3, "batch_size": 128, "epochs": 10, "patience": 2,
         },
     ),
+    "mnist-sequential": ("mnist/train-images-idx3-ubyte.gz", "mnist/t10k-images-idx3-ubyte.gz", PIXELS),
+    "mnist-permuted": (
+        "mnist/train-images-idx3-ubyte.gz",
+        "mnist/t10k-images-idx3-ubyte.gz",
+        {**PIXELS, "permute": 92},
+    ),
     **{name.lower(): (f"ucr-uea/{name}/{name}_TRAIN.ts", f"ucr-uea/{name}/{name}_TEST.ts", SERIES) for name in UCR},
 }  # fmt: skip
 SMALL_ROWS = 4_000
+SMALL_IMAGES = 600
 SMALL = {"hidden": 16, "epochs": 2}
 
 
-def run(name: str, seed: int, small: bool) -> dict[str, Any]:
+def run(name: str, seed: int, small: bool, out: Path) -> dict[str, Any]:
     """One case: its table on stdout, its entry for the results file."""
     train, test, recipe = CASES[name]
     recipe = {**recipe, **(SMALL if small else {}), "seed": seed}
     with tempfile.TemporaryDirectory() as folder:
         paths = [_part(DATA / path, Path(folder)) if small else str(DATA / path) for path in (train, test)]
-        entry = trained("classify", name, paths[0], recipe, small=small, scored="classifiers", test=paths[1])
+        entry = trained("classify", name, paths[0], recipe, out, small=small, scored="classifiers", test=paths[1])
     return {**entry, "train": train, "test": test, "rows": SMALL_ROWS if small else None}
 
 
 def _part(path: Path, folder: Path) -> str:
-    """The first rows of a table; a .ts file is small enough as it is."""
+    """The first rows of a table, the first images of an idx file; a .ts file is small enough as it is."""
     if path.suffix == ".ts":
         return str(path)
+    if path.suffix == ".gz":
+        for own in (path, path.with_name(path.name.replace("images-idx3", "labels-idx1"))):
+            kept = read_idx(own)[:SMALL_IMAGES]
+            header = bytes((0, 0, 8, kept.ndim)) + np.array(kept.shape, ">u4").tobytes()
+            (folder / own.stem).write_bytes(header + kept.tobytes())
+        return str(folder / path.stem)
     lines = path.read_bytes().splitlines(keepends=True)
     (folder / path.name).write_bytes(b"".join(lines[: SMALL_ROWS + 1]))
     return str(folder / path.name)

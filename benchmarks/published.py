@@ -20,15 +20,14 @@ KEPT = ("name", "parameters", "train_seconds", "scores", "lr", "seeds", "curves"
 
 
 def trained(
-    task: str, name: str, source: str, recipe: dict[str, Any], *, small: bool, scored: str, **given: Any
+    task: str, name: str, source: str, recipe: dict[str, Any], out: Path, *, small: bool, scored: str, **given: Any
 ) -> dict[str, Any]:
-    """One network on ``source``, its table on stdout: what every entry holds, paths without the folder of the data.
+    """One network on ``source``, its run in ``out``: what every entry holds, paths without the folder of the data.
 
     ``recipe`` holds network, training and seed; ``given`` the files of the parts; ``scored`` is what the entry calls
     the network and the baselines beside it.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        result = api.train(source, task=task, **given, out=Path(folder) / name, **recipe).result
+    result = api.train(source, task=task, **given, out=out, **recipe).result
     print(render_terminal(result), flush=True)
     repeat = result["repeat"]
     return {
@@ -42,17 +41,22 @@ def trained(
     }
 
 
-def main(script: str, about: str | None, cases: Iterable[str], run: Callable[[str, int, bool], dict[str, Any]]) -> None:
+def main(
+    script: str, about: str | None, cases: Iterable[str], run: Callable[[str, int, bool, Path], dict[str, Any]]
+) -> None:
     """The command line of ``benchmarks/SCRIPT.py``: each case asked for is run and written to its file of results."""
     known = list(cases)
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(known))
     parser.add_argument("--small", action="store_true", help="a small network and little data; nothing is written")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="leave the runs in this folder; one that was stopped goes on")
     asked = parser.parse_args()
     for name in asked.cases or known:
         if name not in known:
             sys.exit(f"no case {name!r}; there are {', '.join(known)}")
-        entry = run(name, asked.seed, asked.small)
+        with tempfile.TemporaryDirectory() as folder:
+            out = (asked.keep or Path(folder)) / f"{name}-{asked.seed}"
+            entry = run(name, asked.seed, asked.small, out)
         if not asked.small:
             write_json(HERE / "results" / script / f"{name}.json", entry)

@@ -3,6 +3,7 @@
     python benchmarks/tag.py                      every case below
     python benchmarks/tag.py ko-upos --small      some of them, two epochs of a small network: no published figure
     python benchmarks/tag.py en-upos --seed 1     another seed
+    python benchmarks/tag.py --keep runs          runs that go on where they were stopped
 
 Treebanks lie under $UNROLL_DATA (folders ud-english-ewt and ud-korean-gsd), else in ../shared/data. Words are as the
 treebank cuts them; no pre-trained vectors. The last result of each case is results/tag/CASE.json.
@@ -10,6 +11,7 @@ treebank cuts them; no pre-trained vectors. The last result of each case is resu
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from published import DATA, main, trained
@@ -27,13 +29,13 @@ CASES = {
 SMALL = {"hidden": 32, "layers": 1, "embedding": 32, "letter_size": 24, "epochs": 2, "lr": 5e-3}
 
 
-def run(name: str, seed: int, small: bool) -> dict[str, Any]:
+def run(name: str, seed: int, small: bool, out: Path) -> dict[str, Any]:
     """One case: its table on stdout, its entry for the results file."""
     stem, field = CASES[name]
     recipe = {**RECIPE, **(SMALL if small else {}), "seed": seed}
     train, valid, test = (str(DATA / f"{stem}-{part}.conllu") for part in ("train", "dev", "test"))
     given = {"field": field, "valid": valid, "test": test}
-    entry = trained("tag", name, train, recipe, small=small, scored="taggers", **given)
+    entry = trained("tag", name, train, recipe, out, small=small, scored="taggers", **given)
     return {**entry, "treebank": stem, "field": field}
 
 

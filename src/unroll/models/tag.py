@@ -89,13 +89,19 @@ class SequenceTagger(nn.Module):
     def encoder(self) -> Recurrent:
         return self.reader.encoder
 
-    def loss(self, batch: WordBatch, y: Tensor) -> Tensor:
-        """Σ -log p over the words of all sentences."""
+    def loss(self, batch: WordBatch, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """Σ -log p over the words of all sentences, labels smoothed as by ``torch.nn.CrossEntropyLoss``.
+
+        Raises:
+            ValueError: labels to be smoothed, and a CRF, which has no distribution of each to smooth.
+        """
         z, y = self.head(self.reader(batch)), y[..., 0]
         if self.crf is not None:
+            if label_smoothing:
+                raise ValueError("a CRF has no label smoothing")
             return -self.crf.log_likelihood(z, y, batch.lengths).sum()
         valid = _valid(batch)
-        return nn.functional.cross_entropy(z[valid], y[valid], reduction="sum")
+        return nn.functional.cross_entropy(z[valid], y[valid], reduction="sum", label_smoothing=label_smoothing)
 
     def decode(self, batch: WordBatch) -> Tensor:
         """The tags, (batch, T, 1)."""
@@ -126,11 +132,14 @@ class FeatureTagger(nn.Module):
     def encoder(self) -> Recurrent:
         return self.reader.encoder
 
-    def loss(self, batch: WordBatch, y: Tensor) -> Tensor:
-        """Σ -log p over the attributes of the words of all sentences."""
+    def loss(self, batch: WordBatch, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """Σ -log p over the attributes of the words of all sentences, the values of each smoothed."""
         valid = _valid(batch)
         scores, y = self.head(self.reader(batch)[valid]).split(self.sizes, dim=-1), y[valid]
-        losses = [nn.functional.cross_entropy(z, y[:, a], reduction="sum") for a, z in enumerate(scores)]
+        losses = [
+            nn.functional.cross_entropy(z, y[:, a], reduction="sum", label_smoothing=label_smoothing)
+            for a, z in enumerate(scores)
+        ]
         return torch.stack(losses).sum()
 
     def decode(self, batch: WordBatch) -> Tensor:
@@ -167,8 +176,11 @@ class MorphemeTagger(nn.Module):
     def encoder(self) -> Recurrent:
         return self.reader.encoder
 
-    def loss(self, batch: WordBatch, y: Tensor) -> Tensor:
-        """Σ -log p over the morphemes of all words, their ends among them, the true ones before each given."""
+    def loss(self, batch: WordBatch, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """Σ -log p over the morphemes of all words, their ends among them, the true ones before each given.
+
+        Labels are smoothed at each place.
+        """
         valid = _valid(batch)
         r, y = self.reader(batch)[valid], y[valid]
         written = ((y != 0).sum(-1) + 1).clamp(max=self.longest)
@@ -179,7 +191,10 @@ class MorphemeTagger(nn.Module):
         total = r.new_zeros(())
         for k, rows in enumerate(_rows_left(written)):
             state = self.cell(torch.cat([self.before(last[:rows]), r[:rows]], dim=-1), state[:rows])
-            total = total + nn.functional.cross_entropy(self.head(state), y[:rows, k], reduction="sum")
+            z = self.head(state)
+            total = total + nn.functional.cross_entropy(
+                z, y[:rows, k], reduction="sum", label_smoothing=label_smoothing
+            )
             last = y[:rows, k]
         return total
 

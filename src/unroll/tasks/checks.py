@@ -23,6 +23,12 @@ def check_counts(options: Any, names: Sequence[str]) -> None:
             raise ConfigError(f"--{name.replace('_', '-')} {value}", expected="a whole number above 0")
 
 
+def check_share(option: str, value: float) -> None:
+    """Raises ConfigError where ``value`` is no share below all."""
+    if not isinstance(value, (int, float)) or not 0 <= value < 1:
+        raise ConfigError(f"--{option} {value}", expected=f"a share from 0 to below 1, as --{option} 0.1")
+
+
 class RandomSplit:
     """Of options with ``split`` and ``split_seed``: parts drawn at random."""
 

@@ -120,12 +120,13 @@ class ClassifyProblem(RaggedProblem):
         self.task = task
         self._weight = class_weights(task.truth[self._train], len(task.classes), task.options.class_weight)
 
-    def error(self, network: nn.Module, examples: np.ndarray) -> tuple[Tensor, Tensor]:
+    def error(self, network: nn.Module, examples: np.ndarray, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
         device = next(network.parameters()).device
         x, lengths = (part.to(device) for part in self.task.ragged.batch(examples))
         y = torch.from_numpy(self.task.truth[examples]).to(device)
         weight = self._weight.to(device)
-        return F.cross_entropy(network(x, lengths), y, weight=weight, reduction="sum"), weight[y].sum()
+        z = network(x, lengths)
+        return F.cross_entropy(z, y, weight=weight, reduction="sum", label_smoothing=smoothing), weight[y].sum()
 
 
 def class_weights(truth: np.ndarray, classes: int, kind: str) -> Tensor:

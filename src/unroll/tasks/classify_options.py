@@ -9,7 +9,7 @@ from unroll.data.tokens import check_unit
 from unroll.errors import ConfigError
 from unroll.models import POOLINGS
 from unroll.options import NETWORK, TRAINING, option
-from unroll.tasks.checks import RandomSplit, check_choice, check_counts
+from unroll.tasks.checks import RandomSplit, check_choice, check_counts, check_share
 from unroll.tasks.class_errors import METRICS
 
 WEIGHTS = ("none", "balanced")
@@ -79,6 +79,9 @@ class ClassifyOptions(RandomSplit):
         metavar="none|balanced",
         under=TRAINING,
     )
+    label_smoothing: float = option(
+        "Share of a label's probability given to all labels alike, in training.", 0.0, metavar="SHARE", under=TRAINING
+    )
     batch_tokens: int = option(
         "At most this many steps per training step, padding included.", 16_384, metavar="N", under=TRAINING
     )
@@ -93,6 +96,7 @@ class ClassifyOptions(RandomSplit):
         check_choice("metric", self.metric, METRICS)
         check_choice("scale", self.scale, SCALES)
         check_counts(self, ("min_count", "vocabulary", "longest", "embedding", "batch_tokens"))
+        check_share("label-smoothing", self.label_smoothing)
         if self.permute is not None and self.permute < 0:
             raise ConfigError(f"--permute {self.permute}", expected="0 or more: a seed")
         self.shares()

@@ -139,10 +139,14 @@ class RaggedProblem(ABC):
     def __init__(self, task: RaggedTask, valid: np.ndarray) -> None:
         self._lengths, self._budget, self._chunk = task.lengths, task.options.batch_tokens, task.chunk
         self._train, self._valid = task.part("train"), valid
+        self._smoothing: float = task.options.label_smoothing
 
     @abstractmethod
-    def error(self, network: nn.Module, examples: np.ndarray) -> tuple[Tensor, Tensor]:
-        """The summed loss of ``examples``, and the summed weight that makes a mean of it."""
+    def error(self, network: nn.Module, examples: np.ndarray, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
+        """The summed loss of ``examples``, and the summed weight that makes a mean of it.
+
+        ``smoothing`` is that of the labels, which only training has: what is validated is the likelihood.
+        """
 
     @property
     def train_count(self) -> int:
@@ -154,7 +158,7 @@ class RaggedProblem(ABC):
         return [torch.from_numpy(batch) for batch in found]
 
     def loss(self, network: nn.Module, indices: Tensor) -> tuple[Tensor, Tensor]:
-        return self.error(network, self._train[indices.numpy()])
+        return self.error(network, self._train[indices.numpy()], self._smoothing)
 
     def validation_loss(self, network: nn.Module) -> float:
         total, weight = 0.0, 0.0

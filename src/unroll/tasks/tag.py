@@ -126,11 +126,11 @@ class TagProblem(RaggedProblem):
         super().__init__(task, np.array(whole, dtype=np.int64))
         self.task = task
 
-    def error(self, network: nn.Module, examples: np.ndarray) -> tuple[Tensor, Tensor]:
+    def error(self, network: nn.Module, examples: np.ndarray, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
         device = next(network.parameters()).device
         batch = self.task.encoded.batch(examples)
         y = _padded_numbers(self.task, examples, batch)
-        loss = network.loss(batch.to(device), y.to(device))  # type: ignore[operator]
+        loss = network.loss(batch.to(device), y.to(device), smoothing)  # type: ignore[operator]
         return loss, batch.lengths.sum().to(device)
 
 

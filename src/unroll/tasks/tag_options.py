@@ -8,7 +8,7 @@ from typing import ClassVar
 from unroll.data.sentences import FIELDS
 from unroll.errors import ConfigError
 from unroll.options import NETWORK, TRAINING, option
-from unroll.tasks.checks import RandomSplit, check_choice, check_counts
+from unroll.tasks.checks import RandomSplit, check_choice, check_counts, check_share
 from unroll.tasks.tag_errors import METRICS
 
 DECODERS = ("softmax", "crf", "morphemes", "features")
@@ -55,6 +55,9 @@ class TagOptions(RandomSplit):
     one_way: bool = option("Read sentences from left to right alone.", False, under=NETWORK)
     split: str = option("Train, valid, test: fractions or counts.", "0.8,0.1,0.1", metavar="A,B,C")
     split_seed: int = option("Of the random split.", 0, metavar="N")
+    label_smoothing: float = option(
+        "Share of a label's probability given to all labels alike, in training.", 0.0, metavar="SHARE", under=TRAINING
+    )
     batch_tokens: int = option(
         "At most this many words per training step, padding included.", 4_096, metavar="N", under=TRAINING
     )
@@ -71,6 +74,13 @@ class TagOptions(RandomSplit):
         check_choice("letters", self.letters, LETTERS)
         check_choice("metric", self.metric, METRICS)
         check_counts(self, ("min_count", "embedding", "letter_size", "batch_tokens"))
+        check_share("label-smoothing", self.label_smoothing)
+        if self.label_smoothing and self.decoder == "crf":
+            raise ConfigError(
+                f"--label-smoothing {self.label_smoothing:g} with --decoder crf",
+                expected="a decoder that chooses each tag by itself: a CRF's likelihood is of whole sequences",
+                fix="Remove --label-smoothing, or give --decoder softmax",
+            )
         if not self.joint:
             raise ConfigError("--joint ''", expected="a character or more, as --joint +")
         self.shares()
