@@ -29,8 +29,8 @@ from unroll.tasks.conformal import Conformal
 from unroll.train import FitSettings, fit
 
 RESULT = Path(__file__).parent / "results" / "intervals.json"
-SERIES, LEARN, HELD, LATER, HORIZON = 40, 350, 75, 2_000, 4
-LEVEL = 0.9
+SERIES, LEARN, HELD, LATER, HORIZON = 20, 350, 75, 2_000, 4
+LEVEL, EPOCHS = 0.9, 12
 SETS: dict[str, tuple[str, dict[str, Any]]] = {
     "co2": ("co2", {"target": "co2", "horizon": 12, "missing": "carry"}),
     "airpassengers": ("airpassengers", {"target": "#Passengers"}),
@@ -55,8 +55,8 @@ def stopping() -> dict[str, Any]:
         shares = f"{LEARN},{HELD},{HELD + LATER}"
         options = ForecastOptions(horizon=HORIZON, input=14, season=7, split=shares, interval=LEVEL)
         task = prepare(frame, DataOptions(("y",), time="none"), options)
-        network = task.network(NetworkOptions(hidden=32), seed)
-        fit(network, task.problem(), FitSettings(seed=seed, epochs=30, patience=5))
+        network = task.network(NetworkOptions(hidden=16), seed)
+        fit(network, task.problem(), FitSettings(seed=seed, epochs=15, patience=3))
         network.eval()
         errors = task.errors(network)
         windows = np.arange(task.windows.count("test"))
@@ -89,7 +89,7 @@ def sets() -> dict[str, Any]:
     found = {}
     for name, (source, options) in SETS.items():
         with tempfile.TemporaryDirectory() as folder:
-            result = api.train(source, **options, epochs=30, out=Path(folder) / name).result
+            result = api.train(source, **options, epochs=EPOCHS, out=Path(folder) / name).result
         rows = [*result["candidates"], *result["baselines"]]
         kept = ("coverage", "interval width", "MSIS", "MASE")
         found[name] = {
