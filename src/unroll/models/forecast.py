@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from unroll.errors import ConfigError
+from unroll.models.checks import checked_size
 from unroll.models.normalise import LastValue, Level, Normalisation
 from unroll.nn import Recurrent
 
@@ -25,6 +27,9 @@ class ForecastNetwork(nn.Module, ABC):
 
     Shapes: ``x`` (batch, T, channels), ``last`` (batch, targets), result (batch, horizon, targets), with a last
     dimension of ``quantiles`` if there are any.
+
+    Raises:
+        ConfigError: an encoder that reads both ways or time first, or an impossible size.
     """
 
     reads: int = 1
@@ -41,7 +46,10 @@ class ForecastNetwork(nn.Module, ABC):
         quantiles: int | None = None,
     ) -> None:
         super().__init__()
-        self.encoder, self.targets, self.horizon, self.quantiles = encoder, targets, horizon, quantiles
+        if not encoder.batch_first or encoder.bidirectional:
+            raise ConfigError(f"cannot forecast with {encoder}", expected="batch_first=True and bidirectional=False")
+        self.encoder, self.quantiles = encoder, quantiles
+        self.targets, self.horizon = checked_size("targets", targets), checked_size("horizon", horizon)
         self.normalise = LastValue(targets) if normalise is None else normalise
 
     def forward(self, x: Tensor, last: Tensor) -> Tensor:

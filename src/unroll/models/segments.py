@@ -93,7 +93,7 @@ class SegmentForecast(ForecastNetwork):
 
     def decode(self, read: Tensor) -> Tensor:
         output, state = self.encoder(read)
-        told = self._fed_back(output[:, -1], state) if self.recurrent else self._at_once(state, len(read))
+        told = self._fed_back(output[:, -1], state) if self.recurrent else self._at_once(state, read.shape[0])
         told = told.unflatten(0, (-1, self.targets)).transpose(1, 2)[:, : self.horizon]
         return told if self.quantiles is not None else told.squeeze(-1)
 
