@@ -71,7 +71,7 @@ def test_scores_of_quantiles_are_those_of_a_loop():
     assert scores["WQL"] == pytest.approx(2 * sum(charged) / len(LEVELS) / sum(abs(y) for y, _ in rows))
     inside = sum(own[0] <= y <= own[-1] for y, own in rows) / len(rows)
     width = sum(own[-1] - own[0] for _, own in rows) / len(rows)
-    assert scores["coverage"] == pytest.approx(inside)
+    assert scores["quantile coverage"] == pytest.approx(inside)
     assert interval_facts(total) == {k: pytest.approx(v) for k, v in zip(
         ("nominal", "coverage", "width"), (0.7, inside, width)
     )}  # fmt: skip
@@ -84,7 +84,7 @@ def test_one_value_for_all_quantiles_has_no_interval_and_the_wql_of_its_absolute
     total = {name: column.sum() for name, column in sums.items()} | {"count": 39.0}
     expected = np.nansum(np.abs(truth - point)) / np.nansum(np.abs(truth))
     assert quantile_scores(total)["WQL"] == pytest.approx(expected)
-    assert np.isnan(quantile_scores(total)["coverage"])
+    assert np.isnan(quantile_scores(total)["quantile coverage"])
     assert set(interval_facts(total).values()) == {None}
 
 
@@ -146,7 +146,7 @@ def test_the_loss_is_the_mean_pinball_loss_of_standardised_values(trained):
 def test_a_column_for_each_quantile(trained, tmp_path):
     forecaster, data = trained
     found = forecaster.predict()
-    assert found.columns == ["step", "y", "y_q0.1", "y_q0.5", "y_q0.8"]
+    assert found.columns == ["step", "y", "y_q0.1", "y_q0.5", "y_q0.8", "y_low", "y_high"]
     assert (found["y_q0.1"] <= found["y"]).all()
     assert (found["y"] <= found["y_q0.8"]).all()
     assert found["y"].to_list() == found["y_q0.5"].to_list()
@@ -159,7 +159,8 @@ def test_a_column_for_each_quantile(trained, tmp_path):
 def test_several_series_and_targets_keep_their_places():
     forecaster = small(quantiles="0.25,0.5", epochs=1).fit(shops(), ("y", "z"), group="shop")
     found, task = forecaster.predict(), forecaster.task
-    assert found.columns == ["shop", "day", "y", "z", "y_q0.25", "y_q0.5", "z_q0.25", "z_q0.5"]
+    quantiles = ["y_q0.25", "y_q0.5", "z_q0.25", "z_q0.5"]
+    assert found.columns == ["shop", "day", "y", "z", *quantiles, "y_low", "y_high", "z_low", "z_high"]
     count = task.windows.count("test")
     quantiles = task.told(forecaster.network, "test")
     assert quantiles.shape == (count, 3, 2, 2)
