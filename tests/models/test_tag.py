@@ -19,9 +19,9 @@ def pair(request):
 
 
 def y_of(task, indices, batch):
-    from unroll.tasks.tag import _padded_numbers
+    from unroll.tasks.tag import padded_numbers
 
-    return _padded_numbers(task, indices, batch)
+    return padded_numbers(task.encoded, task.numbers, indices, batch)
 
 
 def test_the_loss_of_a_batch_is_the_sum_of_its_sentences_alone(pair):
@@ -56,7 +56,7 @@ def test_the_likelihoods_of_all_morpheme_sequences_sum_to_one():
     """Of one word, every sequence of up to two tags and what is longer than that."""
     task = tag_task(joined=True)
     network = task.network(NetworkOptions("gru", 5), 0).double().eval()
-    network.longest = 2
+    network.head.longest = 2
     batch = task.encoded.batch(task.indices["train"][:1])
     batch = batch._replace(lengths=torch.tensor([1]), words=batch.words[:, :1], types=batch.types[:, :1])
     tags = range(task.tags.count)

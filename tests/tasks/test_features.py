@@ -12,7 +12,7 @@ from unroll import Tagger
 from unroll.data.features import are_features, ordered_features, parse_features, written_features
 from unroll.data.sentences import read_sentences
 from unroll.errors import ConfigError, DataError
-from unroll.models.tag import FeatureTagger
+from unroll.models.tag import FeatureHead
 from unroll.tasks import NetworkOptions, TagData, load_run, prepare
 from unroll.tasks.tag_baselines import MostFrequentTag
 from unroll.tasks.tag_errors import feature_pairs, tag_errors
@@ -78,7 +78,7 @@ def test_attributes_are_learned_each_by_itself():
     task = tag_task(inflected(250), letter_size=12, reading={"field": "xpos"})
     assert (task.decoder, task.marks, task.metric) == ("features", "features", "accuracy")
     network = task.network(NetworkOptions("gru", 16), 0)
-    assert isinstance(network, FeatureTagger)
+    assert isinstance(network.head, FeatureHead)
     fit(network, task.problem(), FitSettings(lr=2e-2, epochs=5, batch_size=16))
     scores, baseline = task.errors(network).scores(), task.errors(MostFrequentTag(task)).scores()
     assert scores["accuracy"] > 0.9

@@ -78,7 +78,8 @@ def loss_of(task, network):
     problem = task.problem()
     if isinstance(problem, ClassifyProblem):
         problem._weight = problem._weight.double()
-    loss = problem.loss(network, torch.arange(12))
+    total, weight = problem.loss(network, torch.arange(12))
+    loss = total / weight
     loss.backward()
     return float(loss.detach()), {name: p.grad for name, p in network.named_parameters()}
 

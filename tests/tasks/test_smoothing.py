@@ -56,7 +56,7 @@ def test_of_tags(share):
     expected = 0.0
     for k in task.part("train")[:9]:
         batch = task.encoded.batch(np.array([k]))
-        logits = network.head(network.reader(batch))[0].detach().numpy()
+        logits = network.head.scores(network.reader(batch))[0].detach().numpy()
         begin = task.encoded.types.offsets[k]
         expected += smoothed(logits, task.numbers[begin : begin + len(logits), 0], share)
     assert float(total) == pytest.approx(expected, rel=1e-9)
@@ -73,7 +73,7 @@ def test_of_morphemes_at_every_place():
             torch.nn.init.zeros_(p)
         losses.append(float(task.problem().loss(network, torch.arange(9))[0]))
         with torch.no_grad():
-            network.head.bias[0] = 2.0  # the end is likelier than the rest: now the two differ
+            network.head.scores.bias[0] = 2.0  # the end is likelier than the rest: now the two differ
         losses.append(float(task.problem().loss(network, torch.arange(9))[0]))
     numbers = np.concatenate(
         [

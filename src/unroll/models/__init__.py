@@ -14,8 +14,9 @@ from unroll.models.recursive import RecursiveForecast
 from unroll.models.registry import ATTENTIONS, POOLINGS, attention, pooling
 from unroll.models.seasonal import LastSeason
 from unroll.models.segments import SegmentForecast
-from unroll.models.tag import MorphemeTagger, SequenceTagger, WordBatch, WordEncoder
+from unroll.models.tag import FeatureHead, MorphemeHead, SequenceHead, TagHead, WordTagger
 from unroll.models.transformer import TransformerEncoder
+from unroll.models.words import WordBatch, WordEncoder
 
 __all__ = [
     "ATTENTIONS",
@@ -27,6 +28,7 @@ __all__ = [
     "AttentionPooling",
     "DirectForecast",
     "DotAttention",
+    "FeatureHead",
     "ForecastNetwork",
     "GeneralAttention",
     "KeyValueState",
@@ -36,7 +38,7 @@ __all__ = [
     "MaxPooling",
     "MeanPooling",
     "Memory",
-    "MorphemeTagger",
+    "MorphemeHead",
     "MultiHeadAttention",
     "Normalisation",
     "Pooling",
@@ -44,12 +46,14 @@ __all__ = [
     "RevIN",
     "SegmentForecast",
     "SequenceClassifier",
-    "SequenceTagger",
+    "SequenceHead",
+    "TagHead",
     "TransformerEncoder",
     "TransformerStream",
     "Unchanged",
     "WordBatch",
     "WordEncoder",
+    "WordTagger",
     "attention",
     "normalisation",
     "pooling",

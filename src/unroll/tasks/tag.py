@@ -10,28 +10,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unroll.data.sentences import Sentences, joined_share
-from unroll.errors import ConfigError, DataError
-from unroll.models.tag import FeatureTagger, MorphemeTagger, SequenceTagger, WordBatch, WordEncoder
+from unroll.data.sentences import Sentences
+from unroll.errors import ConfigError
+from unroll.models.tag import FeatureHead, MorphemeHead, SequenceHead, TagHead, WordTagger
+from unroll.models.words import WordBatch, WordEncoder
 from unroll.tasks import tag_result as result
 from unroll.tasks.contract import TaskKind
 from unroll.tasks.network import NetworkOptions, build_encoder
 from unroll.tasks.ragged import RaggedProblem, RaggedTask, each_batch
 from unroll.tasks.tag_baselines import MostFrequentTag
-from unroll.tasks.tag_errors import FEATURES, METRICS, SPANS, TagErrors, marks_of, tag_errors
+from unroll.tasks.tag_beside import Beside, read_beside
+from unroll.tasks.tag_errors import FEATURES, METRICS, SPANS, TagErrors, tag_errors
+from unroll.tasks.tag_fitting import fit_tags, numbers_of
 from unroll.tasks.tag_inputs import EncodedSentences, WordInput
 from unroll.tasks.tag_options import READING, TagData, TagOptions
 from unroll.tasks.tag_reading import read_tagged, rewritten
-from unroll.tasks.tag_sets import FeatureSet, Tags, TagSet
+from unroll.tasks.tag_sets import FeatureSet, Tags
 
 if TYPE_CHECKING:
     from unroll.tasks.estimator import Estimator
 
-AnyTagger = SequenceTagger | MorphemeTagger | FeatureTagger
 CHUNK = 256
 _OTHERWISE = "Give --metric accuracy, or another --field or --tag-column"
-JOINED = 0.05
-"""Where at least this share of the training tags is several, joined, each word gets a sequence of tags."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,7 @@ class TagTask(RaggedTask):
     notes: tuple[str, ...]
     source_name: str
     marks: str
+    beside: tuple[Beside, ...] = ()
 
     @property
     def metric(self) -> str:  # type: ignore[override]
@@ -93,10 +94,11 @@ class TagTask(RaggedTask):
         return 1 if self.options.one_way else 2
 
     def choices(self) -> list[str]:
-        return [self.input.told(), self.tags.told(), *self.notes]
+        beside = [f"beside it, in training alone: {own.field}, {own.tags.told()}" for own in self.beside]
+        return [self.input.told(), self.tags.told(), *beside, *self.notes]
 
     def build(self, options: NetworkOptions) -> nn.Module:
-        return build_tagger(options, self.options, self.input, self.tags, self.decoder)
+        return build_tagger(options, self.options, self.input, self.tags, self.decoder, self.beside)
 
     def problem(self) -> TagProblem:
         return TagProblem(self)
@@ -126,20 +128,31 @@ class TagProblem(RaggedProblem):
         super().__init__(task, np.array(whole, dtype=np.int64))
         self.task = task
 
+    def loss(self, network: nn.Module, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Of training alone: what is learned beside the tags is in it."""
+        others = [own.numbers for own in self.task.beside]
+        return self._error(network, self._train[indices.numpy()], others, self._smoothing)
+
     def error(self, network: nn.Module, examples: np.ndarray, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
+        return self._error(network, examples, (), smoothing)
+
+    def _error(
+        self, network: Any, examples: np.ndarray, others: Sequence[np.ndarray], smoothing: float
+    ) -> tuple[Tensor, Tensor]:
         device = next(network.parameters()).device
-        batch = self.task.encoded.batch(examples)
-        y = _padded_numbers(self.task, examples, batch)
-        loss = network.loss(batch.to(device), y.to(device), smoothing)  # type: ignore[operator]
-        return loss, batch.lengths.sum().to(device)
+        encoded = self.task.encoded
+        batch = encoded.batch(examples)
+        y, *beside = (padded_numbers(encoded, n, examples, batch).to(device) for n in (self.task.numbers, *others))
+        return network.loss(batch.to(device), y, smoothing, beside=beside), batch.lengths.sum().to(device)
 
 
-def _padded_numbers(task: TagTask, sentences: np.ndarray, batch: WordBatch) -> Tensor:
-    offsets, lengths = task.encoded.types.offsets[sentences], batch.lengths.numpy()
+def padded_numbers(encoded: EncodedSentences, numbers: np.ndarray, sentences: np.ndarray, batch: WordBatch) -> Tensor:
+    """The rows of ``numbers`` of the words of ``sentences``, (batch, T, longest), 0 beyond a length."""
+    offsets, lengths = encoded.types.offsets[sentences], batch.lengths.numpy()
     steps = np.arange(batch.words.shape[1])
     within = steps < lengths[:, None]
-    y = np.zeros((*within.shape, task.tags.longest), dtype=np.int64)
-    y[within] = task.numbers[(offsets[:, None] + steps)[within]]
+    y = np.zeros((*within.shape, numbers.shape[1]), dtype=np.int64)
+    y[within] = numbers[(offsets[:, None] + steps)[within]]
     return torch.from_numpy(y)
 
 
@@ -160,17 +173,41 @@ def network_tags(
     return found
 
 
-def build_tagger(network: NetworkOptions, options: TagOptions, input: WordInput, tags: Tags, decoder: str) -> AnyTagger:
+def build_tagger(
+    network: NetworkOptions,
+    options: TagOptions,
+    input: WordInput,
+    tags: Tags,
+    decoder: str,
+    beside: Sequence[Beside] = (),
+) -> WordTagger:
     """The network ``network`` and ``options`` describe; letters are read by the same kind of cell as words."""
     small = NetworkOptions(network.cell, options.letter_size)
     letters = build_encoder(small, options.letter_size, bidirectional=True)
     encoder = build_encoder(network, options.embedding + letters.output_size, bidirectional=not options.one_way)
-    reader = WordEncoder(len(input.words) + 1, len(input.letters), options.embedding, letters, encoder, network.dropout)
+    reader = WordEncoder(
+        len(input.words) + 1,
+        len(input.letters),
+        options.embedding,
+        letters,
+        encoder,
+        network.dropout,
+        options.word_dropout,
+    )
+    heads = [_head(reader.output_size, own, how, network) for own, how in _written(tags, decoder, beside)]
+    return WordTagger(reader, heads[0], heads[1:])
+
+
+def _written(tags: Tags, decoder: str, beside: Sequence[Beside]) -> list[tuple[Tags, str]]:
+    return [(tags, decoder), *((own.tags, own.decoder) for own in beside)]
+
+
+def _head(size: int, tags: Tags, decoder: str, network: NetworkOptions) -> TagHead:
     if decoder == "morphemes":
-        return MorphemeTagger(reader, tags.count, tags.longest, width=network.hidden)
+        return MorphemeHead(size, tags.count, tags.longest, width=network.hidden)
     if isinstance(tags, FeatureSet):
-        return FeatureTagger(reader, tags.sizes)
-    return SequenceTagger(reader, tags.count, crf=decoder == "crf")
+        return FeatureHead(size, tags.sizes)
+    return SequenceHead(size, tags.count, crf=decoder == "crf")
 
 
 def prepare(source: Any, data: TagData, options: TagOptions) -> TagTask:
@@ -184,48 +221,17 @@ def prepare(source: Any, data: TagData, options: TagOptions) -> TagTask:
     sentences, indices, notes, name = read_tagged(source, data, options)
     train = indices["train"]
     held = [[str(tag) for tag in sentences.tags[k]] for k in train]
-    every = [tag for own in held for tag in own]
-    if len(set(every)) == 1:
-        raise DataError(
-            f"every training word of {name} has the tag '{every[0]}'",
-            expected="two tags or more",
-            fix="Give another --field or --tag-column",
-        )
-    marks = marks_of(every)
+    tags, marks, decoder = fit_tags(held, options.decoder, options.joint, name)
     _check_metric(options.metric, marks)
-    decoder = options.decoder or _usual_decoder(held, marks, options.joint)
     input = WordInput.fit([sentences.words[k] for k in train], options)
-    tags = fitted_tags(held, decoder, marks, options.joint)
     sentences = rewritten(sentences, tags)
-    known: dict[str, list[int] | None] = {}
-    rows = []
-    for own in sentences.tags:
-        for tag in own:
-            own_numbers = known.setdefault(str(tag), tags.encode(str(tag)))
-            rows.append(own_numbers if own_numbers is not None else [-1] * tags.longest)
-    numbers = np.array(rows, dtype=np.int64)
+    numbers = numbers_of(sentences.tags, tags)
+    beside = read_beside(source, data, options.joint, sentences, train.tolist())
     more = result.notes(sentences, indices, numbers, decoder, options.decoder is None)
     return TagTask(
         sentences, indices, data, options, input, tags, decoder, input.encode(sentences.words), numbers,
-        (*notes, *more), name, marks,
+        (*notes, *more), name, marks, beside,
     )  # fmt: skip
-
-
-def _usual_decoder(held: Sequence[Sequence[str]], marks: str, joint: str) -> str:
-    if marks == FEATURES:
-        return "features"
-    return "morphemes" if joined_share(held, joint) >= JOINED else "softmax"
-
-
-def fitted_tags(held: Sequence[Sequence[str]], decoder: str, marks: str, joint: str) -> Tags:
-    """The numbers of the tags of the training part. Raises ConfigError where ``decoder`` does not fit them."""
-    if decoder != "features":
-        return TagSet.fit(held, joint if decoder == "morphemes" else None)
-    if marks != FEATURES:
-        raise ConfigError(
-            "--decoder features, but the training tags are none", expected="tags such as Case=Nom|Number=Sing, or _"
-        )
-    return FeatureSet.fit(held)
 
 
 def _check_metric(metric: str | None, marks: str) -> None:

@@ -24,6 +24,12 @@ class TagData:
     )
     word_column: int = option("Column of the words in a file of columns.", 1, metavar="N")
     tag_column: int | None = option("Column of the tags in a file of columns.", metavar="N", shown="the last")
+    beside: tuple[str, ...] = option(
+        "Another field of the CoNLL-U file to learn beside it, which helps where it says more; repeat it.",
+        (),
+        metavar="NAME",
+        shown="none",
+    )
     valid: str | None = option("File to validate on.", metavar="FILE", shown="a part of DATA")
     test: str | None = option("File to score on.", metavar="FILE", shown="a part of DATA")
 
@@ -53,6 +59,9 @@ class TagOptions(RandomSplit):
     embedding: int = option("Width of a word's vector.", 64, metavar="N", under=NETWORK)
     letter_size: int = option("Width of what reads a word's letters, each way.", 32, metavar="N", under=NETWORK)
     one_way: bool = option("Read sentences from left to right alone.", False, under=NETWORK)
+    word_dropout: float = option(
+        "Share of words read as unknown in training, so that their letters must tell.", 0.0, metavar="P", under=NETWORK
+    )
     split: str = option("Train, valid, test: fractions or counts.", "0.8,0.1,0.1", metavar="A,B,C")
     split_seed: int = option("Of the random split.", 0, metavar="N")
     label_smoothing: float = option(
@@ -75,6 +84,7 @@ class TagOptions(RandomSplit):
         check_choice("metric", self.metric, METRICS)
         check_counts(self, ("min_count", "embedding", "letter_size", "batch_tokens"))
         check_share("label-smoothing", self.label_smoothing)
+        check_share("word-dropout", self.word_dropout)
         if self.label_smoothing and self.decoder == "crf":
             raise ConfigError(
                 f"--label-smoothing {self.label_smoothing:g} with --decoder crf",

@@ -105,6 +105,7 @@ def record(task: TagTask) -> dict[str, Any]:
         "input": task.input.to_dict(),
         "tags": task.tags.to_dict(),
         "decoder": task.decoder,
+        "beside": [own.to_dict() for own in task.beside],
         "marks": task.marks,
         "fitted_on": "train",
         "split": split_record(task),

@@ -11,11 +11,13 @@ import numpy as np
 
 from unroll.data.sentences import Sentences
 from unroll.errors import DataError, reading_record
+from unroll.models.tag import WordTagger
 from unroll.tasks.beside import RaggedEstimator
 from unroll.tasks.kept import FIELDS_FILE, Kept
-from unroll.tasks.options import check_known
-from unroll.tasks.tag import KIND, AnyTagger, TagTask, build_tagger, network_tags, prepare
+from unroll.tasks.options import check_known, names
+from unroll.tasks.tag import KIND, TagTask, build_tagger, network_tags, prepare
 from unroll.tasks.tag_baselines import MostFrequentTag
+from unroll.tasks.tag_beside import Beside
 from unroll.tasks.tag_errors import tag_errors
 from unroll.tasks.tag_inputs import inputs_from
 from unroll.tasks.tag_options import TagData
@@ -41,18 +43,18 @@ class Tagger(RaggedEstimator):
     """
 
     kind = KIND
-    network: AnyTagger | None
+    network: WordTagger | None
     task: TagTask | None
 
     def fit(self, data: Any, *, out: str | Path | None = None, overwrite: bool = False, **reading: Any) -> Tagger:
-        """Train on ``data``, the path of a file; ``reading`` are ``field``, ``word_column``, ``tag_column``, ``valid``
-        and ``test``.
+        """Train on ``data``, the path of a file; ``reading`` are ``field``, ``beside``, ``word_column``,
+        ``tag_column``, ``valid`` and ``test``.
 
         Raises:
             DataError, ConfigError, RunError: what to change is in the message.
         """
         check_known(reading, list(TagData.__dataclass_fields__))
-        self.data_options = TagData(**reading)
+        self.data_options = TagData(**{**reading, "beside": names(reading.get("beside"))})
         return self.fit_prepared(prepare(data, self.data_options, self.task_options), data, out, overwrite=overwrite)
 
     def predict(self, data: Any = None, **reading: Any) -> Any:
@@ -111,9 +113,11 @@ class Tagger(RaggedEstimator):
         with reading_record(FIELDS_FILE):
             return MostFrequentTag.from_kept(kept, inputs_from(self.record)[0])
 
-    def _rebuilt(self) -> AnyTagger:
+    def _rebuilt(self) -> WordTagger:
         input, tags = inputs_from(self.record)
-        return build_tagger(self.network_options, self.task_options, input, tags, self.record["decoder"])
+        with reading_record():
+            beside = [Beside.from_dict(own) for own in self.record["beside"]]
+        return build_tagger(self.network_options, self.task_options, input, tags, self.record["decoder"], beside)
 
     def _asked(self, data: Any, reading: dict[str, Any], *, tagged: bool) -> tuple[Sentences, np.ndarray]:
         check_known(reading, KIND.reading)
