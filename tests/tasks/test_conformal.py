@@ -131,7 +131,7 @@ def test_interval_scores_are_those_of_a_slow_loop():
             width += high - low
             miss = low - y if y < low else y - high if y > high else 0.0
             score += (high - low + 2 / 0.2 * miss) / scale[w, target]
-        told = [sums[name][w] for name in ("covered", "interval_width", "interval_score")]
+        told = [sums[name][w] for name in ("covered", "width", "interval_score")]
         np.testing.assert_allclose(told, [covered, width, score], rtol=1e-12)
 
 
@@ -176,7 +176,7 @@ def test_nothing_after_the_validation_range_widens_an_interval():
 def test_every_forecast_has_its_bounds_and_they_are_kept(tmp_path):
     fitted = small(interval=0.8).fit(shops(), ["y", "z"], group="shop", out=tmp_path / "run")
     shown = fitted.predict()
-    assert shown.columns == ["shop", "day", "y", "z", "y_low", "y_high", "z_low", "z_high"]
+    assert shown.columns == ["shop", "day", "y", "y_low", "y_high", "z", "z_low", "z_high"]
     widening = Conformal.from_dict(fitted.calibration["intervals"]["network"]).widening
     scaler = fitted.task.scaler
     for (name,), rows in shown.group_by("shop"):

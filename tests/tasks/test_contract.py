@@ -16,6 +16,9 @@ from unroll.train import FitSettings, RunFolder, fit
 
 MAKERS = {
     "forecast": lambda: task_of(frame(), "y", horizon=3, input=8),
+    "forecast, segments": lambda: task_of(frame(), "y", horizon=3, input=8, decode="segments", normalise="revin"),
+    "forecast, a step at a time": lambda: task_of(frame(), "y", horizon=3, input=8, decode="recursive"),
+    "forecast, quantiles": lambda: task_of(frame(), "y", horizon=3, input=8, quantiles="0.1,0.5,0.9"),
     "classify": text_task,
     "tag": lambda: tag_task(),
     "tag, morphemes": lambda: tag_task(joined=True),

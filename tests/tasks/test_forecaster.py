@@ -124,7 +124,7 @@ def test_no_history_is_refused(fitted):
 def test_each_series_is_predicted_by_itself(several):
     whole = several.predict()
     assert whole["shop"].to_list() == [name for name in "ABC" for _ in range(3)]
-    assert whole.columns == ["shop", "day", "y", "z", "y_low", "y_high", "z_low", "z_high"]
+    assert whole.columns == ["shop", "day", "y", "y_low", "y_high", "z", "z_low", "z_high"]
     for name in "ABC":
         alone = several.predict(shops().filter(shop=name))
         assert alone.equals(whole.filter(shop=name))

@@ -25,8 +25,9 @@ class ForecastNetwork(nn.Module, ABC):
         normalise: what is taken off the targets' history and given back to the forecast; the last value if not told.
         quantiles: forecast that many quantiles of each value, not one value; None for one value.
 
-    Shapes: ``x`` (batch, T, channels), ``last`` (batch, targets), result (batch, horizon, targets), with a last
-    dimension of ``quantiles`` if there are any.
+    Shapes: ``x`` (batch, T, channels), ``last`` (batch, targets), ``future`` (batch, horizon, n) where n numbers are
+    known of the steps to be forecast, else None; result (batch, horizon, targets), with a last dimension of
+    ``quantiles`` if there are any.
 
     Raises:
         ConfigError: an encoder that reads both ways or time first, or an impossible size.
@@ -52,9 +53,9 @@ class ForecastNetwork(nn.Module, ABC):
         self.targets, self.horizon = checked_size("targets", targets), checked_size("horizon", horizon)
         self.normalise = LastValue(targets) if normalise is None else normalise
 
-    def forward(self, x: Tensor, last: Tensor) -> Tensor:
+    def forward(self, x: Tensor, last: Tensor, future: Tensor | None = None) -> Tensor:
         level = self.level(x, last)
-        return self.normalise.inverse(self.decode(self.read(x, level)), level)
+        return self.normalise.inverse(self.decode(self.read(x, level), future), level)
 
     def level(self, x: Tensor, last: Tensor) -> Level:
         """What the normalisation measures of a window."""
@@ -65,11 +66,11 @@ class ForecastNetwork(nn.Module, ABC):
         """What the encoder reads of a window, (rows, steps, input_size)."""
 
     @abstractmethod
-    def decode(self, read: Tensor) -> Tensor:
-        """From what the encoder reads to the forecast, still normalised."""
+    def decode(self, read: Tensor, future: Tensor | None) -> Tensor:
+        """From what the encoder reads, and what is known of the future, to the forecast, still normalised."""
 
     @abstractmethod
-    def from_summary(self, summary: Tensor, read: Tensor, level: Level) -> Tensor:
+    def from_summary(self, summary: Tensor, read: Tensor, level: Level, future: Tensor | None) -> Tensor:
         """The first steps of the forecast, from the encoder's last output over ``read``, (batch, output_size)."""
 
     @property
@@ -89,18 +90,16 @@ class DirectForecast(ForecastNetwork):
 
     .. math:: \hat y'_{T+1 \dots T+h} = W s + b, \qquad s = \mathrm{encoder}(x'_1, \dots, x'_T)_T
 
-    What is known of the steps to be forecast, f, is read step by step beside s, by the same weights at every step (the
-    temporal decoder of TiDE, Das et al. 2023, with one hidden layer):
+    What is known of the steps to be forecast, f, is read step by step beside the encoder's last output s, by the same
+    weights at every step (the temporal decoder of TiDE, Das et al. 2023, with one hidden layer):
 
     .. math:: \hat y'_{T+k} \mathrel{+}= V \,\mathrm{relu}(A f_{T+k} + B s + a)
 
-    The encoder reads (batch, T, channels), the targets first.
-
     Args:
+        encoder: reads (batch, T, channels).
         future: how many numbers are known of each step of the horizon.
 
-    The others, and shapes, as in ``ForecastNetwork``; with ``future`` it is called with a third tensor (batch, horizon,
-    future).
+    The others, and shapes, as in ``ForecastNetwork``.
     """
 
     def __init__(
@@ -114,17 +113,11 @@ class DirectForecast(ForecastNetwork):
         future: int = 0,
     ) -> None:
         super().__init__(encoder, targets, horizon, normalise, quantiles)
-        size, told = encoder.output_size, targets * self.numbers
-        self.head = nn.Linear(size, horizon * told)
+        size = encoder.output_size
+        self.head = nn.Linear(size, horizon * targets * self.numbers)
         self.known = nn.Linear(future, size) if future else None
         self.meeting = nn.Linear(size, size, bias=False) if future else None
-        self.effect = nn.Linear(size, told, bias=False) if future else None
-
-    def forward(self, x: Tensor, last: Tensor, future: Tensor | None = None) -> Tensor:
-        level = self.level(x, last)
-        read = self.read(x, level)
-        output, _ = self.encoder(read)
-        return self.from_summary(output[:, -1], read, level, future)
+        self.effect = nn.Linear(size, targets * self.numbers, bias=False) if future else None
 
     def read(self, x: Tensor, level: Level) -> Tensor:
         """Targets normalised, other channels as they are."""
@@ -132,14 +125,17 @@ class DirectForecast(ForecastNetwork):
         read[..., : self.targets] = self.normalise(x[..., : self.targets], level)
         return read
 
-    def decode(self, read: Tensor) -> Tensor:
+    def decode(self, read: Tensor, future: Tensor | None) -> Tensor:
         output, _ = self.encoder(read)
-        return self._told(self.head(output[:, -1]), self.horizon)
+        return self._ahead(output[:, -1], future)
 
-    def from_summary(self, summary: Tensor, read: Tensor, level: Level, future: Tensor | None = None) -> Tensor:
-        told = self._told(self.head(summary), self.horizon)
-        if self.known is not None and self.meeting is not None and self.effect is not None:
-            assert future is not None, "this network reads what is known of the steps it forecasts"
-            met = self.known(future) + self.meeting(summary).unsqueeze(1)
-            told = told + self.effect(met.relu()).view_as(told)
-        return self.normalise.inverse(told, level)
+    def from_summary(self, summary: Tensor, read: Tensor, level: Level, future: Tensor | None) -> Tensor:
+        return self.normalise.inverse(self._ahead(summary, future), level)
+
+    def _ahead(self, summary: Tensor, future: Tensor | None) -> Tensor:
+        steps = self._told(self.head(summary), self.horizon)
+        if self.known is None or self.meeting is None or self.effect is None:
+            return steps
+        assert future is not None, "this network reads what is known of the steps it forecasts"
+        met = self.known(future) + self.meeting(summary).unsqueeze(1)
+        return steps + self._told(self.effect(met.relu()).flatten(1), self.horizon)

@@ -42,7 +42,7 @@ class RecursiveForecast(ForecastNetwork):
     def read(self, x: Tensor, level: Level) -> Tensor:
         return self.normalise(x, level)
 
-    def decode(self, read: Tensor) -> Tensor:
+    def decode(self, read: Tensor, future: Tensor | None) -> Tensor:
         output, state = self.encoder(read)
         ahead = [read[:, -1] + self.head(output[:, -1])]
         while len(ahead) < self.horizon:
@@ -50,6 +50,6 @@ class RecursiveForecast(ForecastNetwork):
             ahead.append(ahead[-1] + self.head(output[:, -1]))
         return torch.stack(ahead, 1)
 
-    def from_summary(self, summary: Tensor, read: Tensor, level: Level) -> Tensor:
+    def from_summary(self, summary: Tensor, read: Tensor, level: Level, future: Tensor | None) -> Tensor:
         """The first step; those after it need the state."""
         return self.normalise.inverse((read[:, -1] + self.head(summary)).unsqueeze(1), level)

@@ -91,13 +91,13 @@ class SegmentForecast(ForecastNetwork):
             values = torch.cat([values[:, :1].expand(-1, missing), values], 1)
         return self._projected(values.unflatten(1, (-1, self.reads)))
 
-    def decode(self, read: Tensor) -> Tensor:
+    def decode(self, read: Tensor, future: Tensor | None) -> Tensor:
         output, state = self.encoder(read)
         told = self._fed_back(output[:, -1], state) if self.recurrent else self._at_once(state, read.shape[0])
         told = told.unflatten(0, (-1, self.targets)).transpose(1, 2)[:, : self.horizon]
         return told if self.quantiles is not None else told.squeeze(-1)
 
-    def from_summary(self, summary: Tensor, read: Tensor, level: Level) -> Tensor:
+    def from_summary(self, summary: Tensor, read: Tensor, level: Level, future: Tensor | None) -> Tensor:
         raise NotImplementedError("segments are decoded from the encoder's state, of which its output is a part")
 
     def _projected(self, segments: Tensor) -> Tensor:

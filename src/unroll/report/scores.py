@@ -19,5 +19,5 @@ def render_scores(scores: dict[str, Any]) -> str:
         "  " + row[0].ljust(widths[0]) + "".join(f"   {c:>{w}}" for c, w in zip(row[1:], widths[1:])) for row in cells
     ]
     nominal = (scores["network"].get("quantiles") or {}).get("nominal")
-    told = [f"  coverage is of an interval that is to hold {100 * nominal:.4g} %"] if nominal else []
+    told = [f"  quantile coverage is of an interval that is to hold {100 * nominal:.4g} %"] if nominal else []
     return "\n".join([f"{count:,} {unit}", "", *lines, *told, *scores.get("notes", [])]) + "\n"

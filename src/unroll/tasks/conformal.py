@@ -83,8 +83,8 @@ def interval_sums(
 ) -> dict[str, np.ndarray]:
     """What the scores of intervals need, summed over each window's observed targets; arrays as in ``window_errors``.
 
-    "covered" counts ℓ ≤ y ≤ u, "interval_width" is u - ℓ, and "interval_score" the score of Gneiting & Raftery (2007,
-    equation 43) over the series' MASE scale,
+    "covered" counts ℓ ≤ y ≤ u, "width" is u - ℓ, and "interval_score" the score of Gneiting & Raftery (2007, equation
+    43) over the series' MASE scale,
 
     .. math:: (u - \\ell) + \\tfrac{2}{1 - p} (\\ell - y)^+ + \\tfrac{2}{1 - p} (y - u)^+
     """
@@ -96,7 +96,7 @@ def interval_sums(
     scored = np.divide(
         width + 2.0 / (1.0 - level) * missed, scale, out=np.zeros_like(y), where=seen & np.isfinite(scale) & (scale > 0)
     )
-    sums = {"covered": seen & (missed == 0), "interval_width": width, "interval_score": scored}
+    sums = {"covered": seen & (missed == 0), "width": width, "interval_score": scored}
     return {name: values.sum(axis=(1, 2), dtype=np.float64) for name, values in sums.items()}
 
 

@@ -35,7 +35,7 @@ from unroll.tasks.forecast_options import DataOptions, ForecastOptions
 from unroll.tasks.forecast_problem import ForecastProblem
 from unroll.tasks.network import NetworkOptions
 from unroll.tasks.options import located
-from unroll.tasks.quantiles import MEDIAN, QUANTILE_METRICS
+from unroll.tasks.quantiles import MEDIAN, QUANTILE_METRICS, quantile_sums
 from unroll.tasks.scores import METRICS, OF_INTERVALS, WindowErrors, seasonal_scale, window_errors
 
 if TYPE_CHECKING:
@@ -63,17 +63,13 @@ class ForecastTask(Task):
     loss: str
     mase_scales: Mapping[str, np.ndarray]
     options: ForecastOptions
+    interval: float = 0.0
     fitted_intervals: Mapping[str, Conformal] = field(default_factory=dict)
 
     @property
     def metrics(self) -> Sequence[str]:
-        of_quantiles = QUANTILE_METRICS if self.options.levels else ()
-        return (*METRICS, *of_quantiles, *(OF_INTERVALS if intervals.possible(self) else ()))
-
-    @property
-    def interval(self) -> float:
-        """The share that intervals are to hold; 0 for none."""
-        return self.options.interval
+        quantiles = QUANTILE_METRICS if self.options.levels else ()
+        return (*METRICS, *quantiles, *(OF_INTERVALS if intervals.possible(self) else ()))
 
     @cached_property
     def calibrating(self) -> int:
@@ -109,8 +105,8 @@ class ForecastTask(Task):
         return self.series_set.targets
 
     def build(self, options: NetworkOptions) -> ForecastNetwork:
-        inputs = self.windows.inputs
-        sizes = Sizes(inputs.width, len(self.targets), self.input, self.horizon, self.season, inputs.future_width)
+        width, future = self.windows.inputs.width, self.windows.inputs.future_width
+        sizes = Sizes(width, len(self.targets), self.input, self.horizon, self.season, future)
         return build_network(options, self.options, sizes)
 
     def problem(self) -> ForecastProblem:
@@ -163,17 +159,13 @@ class ForecastTask(Task):
         scales = np.stack([self.mase_scales.get(s.name, unknown) for s in self.series_set.series])
         told, levels, scale = self.told(forecaster, part), self.options.levels, scales[truth.series]
         alone = told.ndim == 3
+        forecast = told if alone else told[..., levels.index(MEDIAN)]
         errors = window_errors(
-            truth.values,
-            told if alone else told[..., levels.index(MEDIAN)],
-            mase_scale=scale,
-            deviation=deviation,
-            series=truth.series,
-            origins=truth.origins,
+            truth.values, forecast, mase_scale=scale, deviation=deviation, series=truth.series, origins=truth.origins
         )
         if levels:
-            quantiles = np.repeat(told[..., None], len(levels), axis=-1) if alone else told
-            errors = errors.with_quantiles(truth.values, quantiles, levels, point=alone)
+            every = np.repeat(told[..., None], len(levels), axis=-1) if alone else told
+            errors = errors.with_sums(quantile_sums(truth.values, every, levels, point=alone))
         fitted = intervals.fitted(self, forecaster) if part == "test" else None
         if fitted is None:
             return errors
@@ -300,6 +292,7 @@ def prepare_series(
         options.learned_loss,
         scales,
         options,
+        options.interval,
     )
 
 

@@ -15,8 +15,11 @@ SEGMENT = 12
 
 
 class Sizes(NamedTuple):
-    """What a network must fit: ``channels`` inputs, of which the first ``targets`` are forecast, and ``future`` numbers
-    that are known of each step of the horizon."""
+    """What a network must fit.
+
+    ``channels`` numbers are read of every step, of which the first ``targets`` are forecast; ``future`` numbers are
+    known of every step of the horizon.
+    """
 
     channels: int
     targets: int
@@ -32,17 +35,20 @@ def build_network(options: NetworkOptions, learned: ForecastOptions, sizes: Size
     Raises:
         ConfigError: they do not go together, or not with the data.
     """
-    channels, targets, _, horizon, _, future = sizes
-    if learned.decode != "direct" and (channels > targets or future):
+    channels, targets, horizon = sizes.channels, sizes.targets, sizes.horizon
+    more = channels - targets + sizes.future
+    if learned.decode != "direct" and more:
         raise ConfigError(
-            f"--decode {learned.decode} with {channels - targets} channel(s) that are not forecast",
-            expected="targets only: this decoder forecasts every channel it reads",
-            fix="Give --decode direct, or leave out --feature, --known, --static and --calendar",
+            f"--decode {learned.decode} where {more} number(s) are read that are not forecast",
+            expected="targets alone: this decoder forecasts all it reads",
+            fix="Give --decode direct, or targets only: no --feature, --known, --static, --calendar, --missing mask or "
+            "--times irregular",
         )
     normalise = _normalisation(learned, sizes)
     quantiles = len(learned.levels) or None
     if learned.decode == "direct":
-        return DirectForecast(build_encoder(options, channels), targets, horizon, normalise, quantiles, future=future)
+        encoder = build_encoder(options, channels)
+        return DirectForecast(encoder, targets, horizon, normalise, quantiles, future=sizes.future)
     if learned.decode == "recursive":
         return RecursiveForecast(build_encoder(options, targets), targets, horizon, normalise)
     return SegmentForecast(

@@ -67,6 +67,7 @@ class ForecastOptions:
     interval: float = option(
         "Share of what happens that the interval around a forecast is to hold; 0 for no intervals.", 0.9, metavar="P"
     )
+
     decode: str = option(
         "How the horizon is written: direct, all at once from the last state; segments of many steps (SegRNN), in "
         "parallel or segments-recurrent; recursive, a step at a time.",

@@ -47,7 +47,6 @@ class ForecastProblem:
         y, mask = batch.y.to(device), batch.mask.to(device)
         told = network(*(t.to(device) for t in batch.read()))
         if levels := self.task.options.levels:
-            e = pinball(y.unsqueeze(-1) - told, levels).mean(-1)
-            return (e * mask).sum(), mask.sum().clamp(min=1)
+            return (pinball(y.unsqueeze(-1) - told, levels).mean(-1) * mask).sum(), mask.sum().clamp(min=1)
         e = (told - y) * mask
         return (e.square() if self.task.loss == "mse" else e.abs()).sum(), mask.sum().clamp(min=1)

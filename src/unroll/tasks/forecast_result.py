@@ -41,10 +41,10 @@ def described(task: ForecastTask, metric: str, match: str) -> dict[str, Any]:
         "metric": metric,
         "match": match,
         "loss": task.loss,
-        "interval": task.interval if intervals.possible(task) else None,
         "decode": task.options.decode,
         "normalise": task.options.normalise,
         "quantiles": list(task.options.levels),
+        "interval": task.interval if intervals.possible(task) else None,
     }
 
 
@@ -78,18 +78,7 @@ def protocol(task: ForecastTask) -> str:
         f"the {loss} of standardised values on training windows, stop early on validation windows, and are "
         "scored once on all test windows, in the data's own units. MASE divides the absolute error by the mean "
         f"change over {season} step{'' if season == 1 else 's'} in the training range. Missing targets are neither "
-        f"learned nor scored.{_of_inputs(task)}{_of_quantiles(task.options.levels)}{_of_intervals(task)}"
-    )
-
-
-def _of_intervals(task: ForecastTask) -> str:
-    if not intervals.possible(task):
-        return ""
-    own = " Where quantiles are forecast, the outermost are moved so." if task.options.levels else ""
-    return (
-        f" {100 * task.interval:g} % intervals are conformal: as wide, at each step, as the errors of the validation "
-        f"windows over the series' deviation ask for.{own} Early stopping has looked at the same windows, which makes "
-        "them a little narrow; how much of the truth they hold is measured on the test windows."
+        f"learned nor scored.{_of_inputs(task)}{_of_quantiles(task.options.levels)}{_intervals(task)}"
     )
 
 
@@ -99,7 +88,17 @@ def _of_quantiles(levels: Sequence[float]) -> str:
     told = ", ".join(f"{level:g}" for level in levels)
     return (
         f" The quantiles {told} are forecast; where they cross they are sorted. Point scores are the median's. A "
-        "baseline's one value stands for each of its quantiles, and there is nothing between them."
+        "baseline's one value stands for each of its quantiles, of which it has no coverage."
+    )
+
+
+def _intervals(task: ForecastTask) -> str:
+    if not intervals.possible(task):
+        return ""
+    return (
+        f" {100 * task.interval:g} % intervals are conformal: as wide, at each step, as the errors of the validation "
+        "windows over the series' deviation ask for. Early stopping has looked at the same windows, which makes them a "
+        "little narrow; how much of the truth they hold is measured on the test windows."
     )
 
 
@@ -130,7 +129,7 @@ def probe(task: ForecastTask, network: nn.Module) -> Probe:
     read = double.read(x, level)
 
     def loss(summary: Tensor) -> Tensor:
-        told = double.from_summary(summary, read, level, *future)
+        told = double.from_summary(summary, read, level, future[0] if future else None)
         point = told if double.quantiles is None else told[..., task.options.levels.index(MEDIAN)]
         steps = point.shape[1]
         return ((point - y[:, :steps]) * mask[:, :steps]).square().sum(dim=(1, 2))

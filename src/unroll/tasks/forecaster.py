@@ -36,7 +36,10 @@ from unroll.tasks.forecast import (
 )
 from unroll.tasks.forecast_network import Sizes, build_network
 from unroll.tasks.options import check_known, names
-from unroll.tasks.quantiles import named_columns
+from unroll.tasks.quantiles import MEDIAN
+
+ENDINGS = ("", "_low", "_high")
+"""Of the columns of a forecast, the first of which is the target's own."""
 
 
 class Forecaster(Estimator):
@@ -116,8 +119,8 @@ class Forecaster(Estimator):
 
         Returns:
             a polars frame: the series' group column if there is one, the time column (``step`` if there is none),
-            and one column per target. Of quantiles that is the median, and each quantile has a column beside it, as
-            ``units_q0.1``. Where the run has intervals their bounds are ``units_low`` and ``units_high``.
+            and per target a column of its name and, where the run has intervals, ``NAME_low`` and ``NAME_high``; of
+            quantiles the first is the median, and each has a column beside it, as ``NAME_q0.1``.
 
         Raises:
             DataError: ``data`` lacks a column, has no rows, or does not reach far enough into the future.
@@ -133,14 +136,13 @@ class Forecaster(Estimator):
         time, group = series_set.time_column or "step", series_set.group_column
         columns: dict[str, Any] = {}
         if group is not None:
-            columns[group] = [name for name, times, _, _ in frames for _ in times]
-        columns[time] = _as_dates(np.concatenate([times for _, times, _, _ in frames]))
-        told = np.concatenate([values for _, _, values, _ in frames], axis=-2)
-        columns |= named_columns(told, recorded.targets, self.task_options.levels)
-        if fitted is not None:
-            low, high = np.concatenate([bounds for _, _, _, bounds in frames], axis=1)
-            for k, target in enumerate(recorded.targets):
-                columns |= {f"{target}_low": low[:, k], f"{target}_high": high[:, k]}
+            columns[group] = [name for name, times, _ in frames for _ in times]
+        columns[time] = _as_dates(np.concatenate([times for _, times, _ in frames]))
+        values = np.concatenate([forecast for _, _, forecast in frames])
+        told = [f"_q{level:g}" for level in self.task_options.levels]
+        endings = [*(ENDINGS if fitted is not None else ENDINGS[:1]), *told]
+        for k, target in enumerate(recorded.targets):
+            columns |= {f"{target}{ending}": column for ending, column in zip(endings, values[:, k].T, strict=True)}
         return pl.DataFrame(columns)
 
     def evaluate(self, data: Any = None, **reading: Any) -> dict[str, Any]:
@@ -150,9 +152,10 @@ class Forecaster(Estimator):
 
         Returns:
             ``{"windows": n, "network": {...}, "baselines": {name: {...}}}``, each with MASE, MAE, RMSE, sMAPE in
-            the data's units and "scaled" MSE and MAE on standardised values. Of quantiles also WQL, pinball loss,
-            their coverage, and "quantiles": nominal and measured coverage and mean width of the outermost interval.
-            Where the run has intervals, their coverage, mean width and MSIS, and under "notes" how often they held.
+            the data's units and "scaled" MSE and MAE on standardised values; where the run has intervals also their
+            coverage, mean width and MSIS, and under "notes" how often they held, with its standard error; of
+            quantiles WQL, pinball loss and coverage, and "quantiles": nominal and measured coverage and mean width of
+            the interval between the outermost.
 
         Raises:
             DataError: no window of ``data`` lies wholly after the training and validation ranges.
@@ -171,10 +174,9 @@ class Forecaster(Estimator):
 
     def _rebuilt(self) -> ForecastNetwork:
         recorded = restore(self.record)
-        targets, inputs = len(recorded.targets), recorded.inputs
-        sizes = Sizes(
-            inputs.width, targets, recorded.input_length, recorded.horizon, recorded.season, inputs.future_width
-        )
+        width, future = recorded.inputs.width, recorded.inputs.future_width
+        targets, season = len(recorded.targets), recorded.season
+        sizes = Sizes(width, targets, recorded.input_length, recorded.horizon, season, future)
         return build_network(self.network_options, self.task_options, sizes)
 
     def _series(self, data: Any, recorded: Recorded, reading: dict[str, Any]) -> SeriesSet:
@@ -197,23 +199,25 @@ class Forecaster(Estimator):
 
     def _future(
         self, series: Series, network: ForecastNetwork, recorded: Recorded, fitted: Conformal | None
-    ) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
-        """Of the last ``horizon`` rows of ``series``, which have no targets: name, times, what is told (horizon,
-        targets) or (quantiles, horizon, targets), and the bounds of the interval (2, horizon, targets)."""
+    ) -> tuple[str, np.ndarray, np.ndarray]:
+        """Name, times, and values (horizon, targets, n) of the last ``horizon`` rows of ``series``, which have no
+        targets: the forecast, the bounds of its interval if it has one, its quantiles if it has any."""
         horizon = recorded.horizon
         scaler = _knowing(recorded.scaler, series, horizon)
         window = origin_window(series, scaler, recorded.inputs, recorded.input_length, horizon)
         device = next(network.parameters()).device
         with torch.no_grad():
             scaled = network(*(part.to(device) for part in window))[0].double().cpu().numpy()
-        # Quantiles go before the targets, which the scaler has last.
-        each = scaled if scaled.ndim == 2 else np.moveaxis(np.sort(scaled, axis=-1), -1, 0)
-        targets, bounds = range(len(recorded.targets)), np.empty((2, 0, len(recorded.targets)))
+        levels = self.task_options.levels
+        quantiles = list(np.moveaxis(np.sort(scaled, axis=-1), -1, 0)) if levels else []
+        point = quantiles[levels.index(MEDIAN)] if levels else scaled
+        told = [point]
         if fitted is not None:
-            own = (each[None],) * 2 if scaled.ndim == 2 else (each[None, 0], each[None, -1])
-            moved = fitted.bounds(*own, np.ones((1, len(targets))))
-            bounds = np.stack([scaler.inverse(series.name, bound[0], targets) for bound in moved])
-        return series.name, series.times[-horizon:], scaler.inverse(series.name, each, targets), bounds
+            own = (quantiles[0], quantiles[-1]) if levels else (point, point)
+            told += [bound[0] for bound in fitted.bounds(own[0][None], own[1][None], np.ones((1, point.shape[1])))]
+        told += quantiles
+        values = np.stack([scaler.inverse(series.name, v, range(len(recorded.targets))) for v in told], axis=-1)
+        return series.name, series.times[-horizon:], values
 
     def _scoring_task(self, data: Any, reading: dict[str, Any]) -> ForecastTask:
         """``data`` as a task that has a test part only."""
@@ -242,7 +246,8 @@ class Forecaster(Estimator):
             asked.metric,
             asked.learned_loss,
             scales,
-            asked if fitted else replace(asked, interval=0.0),
+            asked,
+            asked.interval if fitted else 0.0,
             fitted,
         )
 

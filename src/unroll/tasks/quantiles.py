@@ -66,47 +66,35 @@ def quantile_sums(
     error = y[..., None] - told
     loss = np.maximum(q * error, (q - 1) * error).mean(axis=-1)
     low, high = told[..., 0], told[..., -1]
-    axes = (1, 2)
-    between = np.zeros(len(truth)) if point or len(levels) < 2 else seen.sum(axis=axes).astype(np.float64)
-    return {
-        "pinball": np.where(seen, loss, 0.0).sum(axis=axes),
-        "size": np.abs(y).sum(axis=axes),
-        "inside": (seen & (low <= y) & (y <= high)).sum(axis=axes).astype(np.float64),
-        "width": np.where(seen, high - low, 0.0).sum(axis=axes),
-        "interval_count": between,
-        "nominal": between * (levels[-1] - levels[0]),
+    between = np.zeros_like(seen) if point or len(levels) < 2 else seen
+    sums = {
+        "pinball": np.where(seen, loss, 0.0),
+        "absolute_truth": np.abs(y),
+        "quantiles_held": between & (low <= y) & (y <= high),
+        "quantiles_width": np.where(between, high - low, 0.0),
+        "quantiles_count": between,
+        "quantiles_nominal": between * (levels[-1] - levels[0]),
     }
+    return {name: values.sum(axis=(1, 2), dtype=np.float64) for name, values in sums.items()}
 
 
 def quantile_scores(total: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     r"""Scores of quantiles from sums over windows, all of one shape; NaN where nothing could be scored.
 
     pinball = Σ ρ_q(y - ŷ_q) / (n Q); WQL = 2 Σ ρ_q(y - ŷ_q) / (Q Σ|y|), for one value that is said for all quantiles
-    Σ|y - ŷ| / Σ|y| if they lie evenly about the median; coverage is the share of values between the lowest and the
-    highest quantile, of which the nominal share is their difference.
+    Σ|y - ŷ| / Σ|y| if they lie evenly about the median; quantile coverage is the share of values between the lowest
+    and the highest quantile, of which the nominal share is their difference.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
-            "WQL": 2.0 * total["pinball"] / total["size"],
+            "WQL": 2.0 * total["pinball"] / total["absolute_truth"],
             "pinball": total["pinball"] / total["count"],
-            "quantile coverage": np.where(
-                total["interval_count"] > 0, total["inside"] / total["interval_count"], np.nan
-            ),
+            "quantile coverage": total["quantiles_held"] / total["quantiles_count"],
         }
 
 
-def interval_facts(total: Mapping[str, float]) -> dict[str, float | None]:
+def outer_facts(total: Mapping[str, float]) -> dict[str, float | None]:
     """Nominal and measured coverage and the mean width of the interval between the outermost quantiles."""
-    n = total["interval_count"]
-    found = {"nominal": total["nominal"], "coverage": total["inside"], "width": total["width"]}
-    return {name: value / n if n else None for name, value in found.items()}
-
-
-def named_columns(values: np.ndarray, targets: Sequence[str], levels: Sequence[float]) -> dict[str, np.ndarray]:
-    """Columns of forecasts (rows, targets), or (quantiles, rows, targets): ``units`` is ``units_q0.5``."""
-    if not levels:
-        return {target: values[:, k] for k, target in enumerate(targets)}
-    columns = {target: values[levels.index(MEDIAN), :, k] for k, target in enumerate(targets)}
-    for k, target in enumerate(targets):
-        columns |= {f"{target}_q{level:g}": values[n, :, k] for n, level in enumerate(levels)}
-    return columns
+    n = total["quantiles_count"]
+    sums = {"nominal": "quantiles_nominal", "coverage": "quantiles_held", "width": "quantiles_width"}
+    return {name: total[key] / n if n else None for name, key in sums.items()}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unroll.tasks.quantiles import interval_facts, quantile_scores, quantile_sums
+from unroll.tasks.quantiles import outer_facts, quantile_scores
 
 METRICS = ("MASE", "MAE", "RMSE", "sMAPE", "scaled MSE")
 SQUARED = ("RMSE", "scaled MSE")
@@ -23,8 +23,8 @@ class WindowErrors:
         series: index of each window's series; origins: its first target row.
         count: observed targets; ``scaled_count`` those whose series has a finite MASE scale.
         sums: "absolute" |e|, "squared" e², "smape" 2|e|/(|y|+|ŷ|), "mase" |e|/scale in original units, and
-            "scaled_squared", "scaled_absolute" on values standardised with the training range; with quantiles those
-            of ``quantile_sums``, with intervals those of ``interval_sums``.
+            "scaled_squared", "scaled_absolute" on values standardised with the training range;
+            those of ``interval_sums`` where forecasts have intervals, of ``quantile_sums`` where they have quantiles.
     """
 
     series: np.ndarray
@@ -51,14 +51,8 @@ class WindowErrors:
     def details(self) -> dict[str, dict[str, float | None]]:
         found = {"scaled": self.scaled()}
         if "pinball" in self.sums:
-            found["quantiles"] = interval_facts({name: float(total.sum()) for name, total in self.sums.items()})
+            found["quantiles"] = outer_facts({name: float(total.sum()) for name, total in self.sums.items()})
         return found
-
-    def with_quantiles(
-        self, truth: np.ndarray, told: np.ndarray, levels: Sequence[float], *, point: bool
-    ) -> WindowErrors:
-        """These, and the errors of quantiles; see ``quantile_sums``."""
-        return replace(self, sums={**self.sums, **quantile_sums(truth, told, levels, point=point)})
 
     def columns(self) -> dict[str, np.ndarray]:
         """The sums and counts that ``scores_of`` needs, by name, each (windows,)."""
@@ -87,8 +81,8 @@ def scores_of(total: Mapping[str, float]) -> dict[str, float | None]:
     MAE = Σ|e|/n; RMSE = √(Σe²/n); sMAPE = 100·Σ 2|e|/(|y|+|ŷ|)/n (Makridakis 1993, 0 to 200 %);
     MASE = Σ(|e|/scale)/n, scale being the series' mean |y_t - y_{t-m}| over its training rows (Hyndman &
     Koehler 2006); scaled MSE = Σe²/n of values standardised with the training range, as the long-horizon
-    literature prints it. Of quantiles see ``quantile_scores``. Of intervals: coverage, the share of values inside;
-    their mean width; MSIS, their mean interval score over the MASE scale (Makridakis et al. 2020).
+    literature prints it. Where there are intervals: coverage, the share of values inside; their mean width; MSIS, their
+    mean interval score over the MASE scale (Makridakis et al. 2020). Where there are quantiles: ``quantile_scores``.
     """
     arrays = score_arrays({name: np.asarray(value, np.float64) for name, value in total.items()})
     return {name: float(value) if np.isfinite(value) else None for name, value in arrays.items()}
@@ -98,17 +92,19 @@ def score_arrays(total: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """``scores_of`` for arrays of sums, all of one shape; NaN where nothing could be scored."""
     n, m = total["count"], total["scaled_count"]
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = {
+        scores = {
             "MASE": total["mase"] / m,
             "MAE": total["absolute"] / n,
             "RMSE": np.sqrt(total["squared"] / n),
             "sMAPE": 100.0 * total["smape"] / n,
             "scaled MSE": total["scaled_squared"] / n,
         }
-        if "covered" in total:
-            sums = (total["covered"] / n, total["interval_width"] / n, total["interval_score"] / m)
-            found |= dict(zip(OF_INTERVALS, sums))
-    return found | quantile_scores(total) if "pinball" in total else found
+        if "pinball" in total:
+            scores |= quantile_scores(total)
+        if "covered" not in total:
+            return scores
+        own = (total["covered"] / n, total["width"] / n, total["interval_score"] / m)
+        return scores | dict(zip(OF_INTERVALS, own))
 
 
 def window_errors(
