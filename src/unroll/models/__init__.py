@@ -12,6 +12,7 @@ from unroll.models.pooling import AttentionPooling, LastPooling, MaxPooling, Mea
 from unroll.models.positions import sinusoids
 from unroll.models.recursive import RecursiveForecast
 from unroll.models.registry import ATTENTIONS, POOLINGS, attention, pooling
+from unroll.models.seasonal import LastSeason
 from unroll.models.segments import SegmentForecast
 from unroll.models.tag import FeatureHead, MorphemeHead, SequenceHead, TagHead, WordTagger
 from unroll.models.transformer import TransformerEncoder
@@ -32,6 +33,7 @@ __all__ = [
     "GeneralAttention",
     "KeyValueState",
     "LastPooling",
+    "LastSeason",
     "LastValue",
     "LetterReader",
     "MaxPooling",
