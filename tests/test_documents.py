@@ -97,6 +97,7 @@ def test_the_page_on_attention_runs_and_its_classifier_finds_the_step_that_decid
         "classify.md",
         "compile-and-export.md",
         "cpu-engine.md",
+        "data-sets.md",
         "measure-this-machine.md",
         "tag.md",
         "training.md",

@@ -19,21 +19,25 @@ LATENCY_STEPS = 300
 def look_inside(task: Task, options: NetworkOptions, trained: nn.Module, seed: int) -> dict[str, Any]:
     """``gradient`` and ``keep`` of a result's candidate, with the same network before training beside them.
 
-    Either is None where it says nothing: the gradient by lag of a network that reads every step's output at once.
+    Either is None where it says nothing: the gradient by lag of a network whose loss reads more than the encoder's last
+    output. Of one that forecasts a step at a time it is that of the first.
     """
     before, after = (task.probe(network) for network in (task.network(options, seed), trained))
     keep, keep_start = _keep(after), _keep(before)
     return {
         "gradient": _gradient(before, after, seed),
-        "keep": None if keep is None or keep_start is None else _keep_dict(keep, keep_start),
+        "keep": None if keep is None or keep_start is None else _keep_dict(keep, keep_start, after.reads),
     }
 
 
 def step_microseconds(network: nn.Module) -> float | None:
-    """Median time of one streaming step of the encoder, batch 1, one thread, in µs; None where it reads both ways."""
+    """Median time of one streaming step of the encoder, batch 1, one thread, in µs.
+
+    None where there is no such thing: it reads both ways, or many steps of the data at once.
+    """
     encoder = network.encoder
     assert isinstance(encoder, Recurrent)
-    if encoder.bidirectional:
+    if encoder.bidirectional or getattr(network, "reads", 1) > 1:
         return None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -73,12 +77,13 @@ def _keep(probe: Probe) -> KeepTimescale | None:
         return keep_timescale(trace(probe.layer, probe.x, lengths=probe.lengths))
 
 
-def _keep_dict(keep: KeepTimescale, start: KeepTimescale) -> dict[str, Any]:
+def _keep_dict(keep: KeepTimescale, start: KeepTimescale, reads: int) -> dict[str, Any]:
+    """In steps of the data, of which a step of the layer is ``reads``."""
     quantiles = {"q10": 0.1, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9}
     return {
         "gate": keep.gate,
-        "tau": {name: keep.quantile(q) for name, q in quantiles.items()},
-        "longest": max(keep.units),
+        "tau": {name: reads * keep.quantile(q) for name, q in quantiles.items()},
+        "longest": reads * max(keep.units),
         "units": len(keep.units),
-        "at_start": {"median": start.quantile(0.5)},
+        "at_start": {"median": reads * start.quantile(0.5)},
     }

@@ -1,59 +1,141 @@
-"""Direct multi-horizon forecasting from the last state of a recurrent encoder."""
+"""Forecasters: what every decoder shares, and the direct head."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
 from torch import Tensor, nn
 
+from unroll.errors import ConfigError
+from unroll.models.checks import checked_size
+from unroll.models.normalise import LastValue, Level, Normalisation
 from unroll.nn import Recurrent
 
 
-class DirectForecast(nn.Module):
-    r"""All steps of the horizon at once, as differences from the last observed value.
+class ForecastNetwork(nn.Module, ABC):
+    r"""A recurrent encoder, a decoder, and a normalisation around both.
 
-    .. math:: \hat y_{T+1 \dots T+h} = x_T + W \,\mathrm{encoder}(x_1 - x_T, \dots, x_T - x_T)_T + b
+    .. math:: \hat y_{T+1 \dots T+h} = \mathrm{inverse}(\mathrm{decode}(\mathrm{read}(x_{1 \dots T})))
 
-    Subtracting the last value from the targets' history and adding it to the forecast makes the network
-    blind to the level, so a trend that leaves the training range does no harm (NLinear, Zeng et al. 2023).
+    Args:
+        encoder: unidirectional, ``batch_first=True``.
+        targets: how many of the input's first channels are forecast.
+        horizon: how many steps ahead.
+        normalise: what is taken off the targets' history and given back to the forecast; the last value if not told.
+        quantiles: forecast that many quantiles of each value, not one value; None for one value.
+
+    Shapes: ``x`` (batch, T, channels), ``last`` (batch, targets), ``future`` (batch, horizon, n) where n numbers are
+    known of the steps to be forecast, else None; result (batch, horizon, targets), with a last dimension of
+    ``quantiles`` if there are any.
+
+    Raises:
+        ConfigError: an encoder that reads both ways or time first, or an impossible size.
+    """
+
+    reads: int = 1
+    """How many time steps one step of the encoder reads."""
+    summarises: ClassVar[bool] = True
+    """Whether the first steps of the forecast follow from the encoder's last output alone."""
+
+    def __init__(
+        self,
+        encoder: Recurrent,
+        targets: int,
+        horizon: int,
+        normalise: Normalisation | None = None,
+        quantiles: int | None = None,
+    ) -> None:
+        super().__init__()
+        if not encoder.batch_first or encoder.bidirectional:
+            raise ConfigError(f"cannot forecast with {encoder}", expected="batch_first=True and bidirectional=False")
+        self.encoder, self.quantiles = encoder, quantiles
+        self.targets, self.horizon = checked_size("targets", targets), checked_size("horizon", horizon)
+        self.normalise = LastValue(targets) if normalise is None else normalise
+
+    def forward(self, x: Tensor, last: Tensor, future: Tensor | None = None) -> Tensor:
+        level = self.level(x, last)
+        return self.normalise.inverse(self.decode(self.read(x, level), future), level)
+
+    def level(self, x: Tensor, last: Tensor) -> Level:
+        """What the normalisation measures of a window."""
+        return self.normalise.measure(x[..., : self.targets], last)
+
+    @abstractmethod
+    def read(self, x: Tensor, level: Level) -> Tensor:
+        """What the encoder reads of a window, (rows, steps, input_size)."""
+
+    @abstractmethod
+    def decode(self, read: Tensor, future: Tensor | None) -> Tensor:
+        """From what the encoder reads, and what is known of the future, to the forecast, still normalised."""
+
+    @abstractmethod
+    def from_summary(self, summary: Tensor, read: Tensor, level: Level, future: Tensor | None) -> Tensor:
+        """The first steps of the forecast, from the encoder's last output over ``read``, (batch, output_size)."""
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers are said of one value."""
+        return self.quantiles or 1
+
+    def _told(self, numbers: Tensor, steps: int) -> Tensor:
+        """(batch, steps · targets · numbers) as a forecast."""
+        if self.quantiles is None:
+            return numbers.view(-1, steps, self.targets)
+        return numbers.view(-1, steps, self.targets, self.quantiles)
+
+
+class DirectForecast(ForecastNetwork):
+    r"""All steps of the horizon at once from the encoder's last output.
+
+    .. math:: \hat y'_{T+1 \dots T+h} = W \,\mathrm{encoder}(x'_1, \dots, x'_T)_T + b
 
     What is known of the steps to be forecast, f, is read step by step beside the encoder's last output s, by the same
     weights at every step (the temporal decoder of TiDE, Das et al. 2023, with one hidden layer):
 
-    .. math:: \hat y_{T+k} \mathrel{+}= V \,\mathrm{relu}(A f_{T+k} + B s + a)
+    .. math:: \hat y'_{T+k} \mathrel{+}= V \,\mathrm{relu}(A f_{T+k} + B s + a)
 
     Args:
-        encoder: unidirectional, ``batch_first=True``; reads (batch, T, channels).
-        targets: how many of the input's first channels are forecast.
-        horizon: how many steps ahead.
-        future: how many numbers are known of each of these steps.
+        encoder: reads (batch, T, channels).
+        future: how many numbers are known of each step of the horizon.
 
-    Shapes: ``x`` (batch, T, channels), ``last`` (batch, targets), ``future`` (batch, horizon, future) unless there is
-    nothing in it; result (batch, horizon, targets).
+    The others, and shapes, as in ``ForecastNetwork``.
     """
 
-    def __init__(self, encoder: Recurrent, targets: int, horizon: int, future: int = 0) -> None:
-        super().__init__()
-        self.encoder, self.targets, self.horizon = encoder, targets, horizon
+    def __init__(
+        self,
+        encoder: Recurrent,
+        targets: int,
+        horizon: int,
+        normalise: Normalisation | None = None,
+        quantiles: int | None = None,
+        *,
+        future: int = 0,
+    ) -> None:
+        super().__init__(encoder, targets, horizon, normalise, quantiles)
         size = encoder.output_size
-        self.head = nn.Linear(size, horizon * targets)
+        self.head = nn.Linear(size, horizon * targets * self.numbers)
         self.known = nn.Linear(future, size) if future else None
         self.meeting = nn.Linear(size, size, bias=False) if future else None
-        self.effect = nn.Linear(size, targets, bias=False) if future else None
+        self.effect = nn.Linear(size, targets * self.numbers, bias=False) if future else None
 
-    def forward(self, x: Tensor, last: Tensor, future: Tensor | None = None) -> Tensor:
-        output, _ = self.encoder(self.differences(x, last))
-        return self.forecast(output[:, -1], last, future)
+    def read(self, x: Tensor, level: Level) -> Tensor:
+        """Targets normalised, features as they are."""
+        read = x.clone()
+        read[..., : self.targets] = self.normalise(x[..., : self.targets], level)
+        return read
 
-    def differences(self, x: Tensor, last: Tensor) -> Tensor:
-        """What the encoder reads: targets relative to their last value, features as they are."""
-        shifted = x.clone()
-        shifted[..., : self.targets] -= last.unsqueeze(1)
-        return shifted
+    def decode(self, read: Tensor, future: Tensor | None) -> Tensor:
+        output, _ = self.encoder(read)
+        return self._ahead(output[:, -1], future)
 
-    def forecast(self, summary: Tensor, last: Tensor, future: Tensor | None = None) -> Tensor:
-        """From the encoder's last output (batch, output_size) to the forecast."""
-        steps = last.unsqueeze(1) + self.head(summary).view(-1, self.horizon, self.targets)
+    def from_summary(self, summary: Tensor, read: Tensor, level: Level, future: Tensor | None) -> Tensor:
+        return self.normalise.inverse(self._ahead(summary, future), level)
+
+    def _ahead(self, summary: Tensor, future: Tensor | None) -> Tensor:
+        steps = self._told(self.head(summary), self.horizon)
         if self.known is None or self.meeting is None or self.effect is None:
             return steps
         assert future is not None, "this network reads what is known of the steps it forecasts"
         met = self.known(future) + self.meeting(summary).unsqueeze(1)
-        return steps + self.effect(met.relu())
+        return steps + self._told(self.effect(met.relu()).flatten(1), self.horizon)

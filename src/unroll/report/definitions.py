@@ -20,6 +20,12 @@ _METRICS = {
     "interval width": "Mean distance between the bounds of the interval, in the unit of the target.",
     "MSIS": "Mean scaled interval score: the width of the interval, and for what lies outside of it the distance to it "
     "times 2 over the share allowed outside; all divided as MASE is. Lower is better.",
+    "WQL": "Weighted quantile loss: twice the pinball loss of all quantiles over the sum of the absolute truth. Of one "
+    "value it is the absolute error over that sum.",
+    "pinball": "Pinball loss, mean over the quantiles, in the unit of the target: a quantile q is charged q for every "
+    "unit the truth lies above it and 1 - q for every unit below.",
+    "quantile coverage": "The share of true values between the lowest and the highest quantile, to be read beside its "
+    "nominal share.",
 }
 
 

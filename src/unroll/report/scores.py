@@ -10,7 +10,7 @@ from unroll.report import format as fmt
 def render_scores(scores: dict[str, Any]) -> str:
     """What an estimator's ``evaluate`` gives, as text: how many examples, then every metric in the data's own units."""
     unit, count = next(iter(scores.items()))
-    metrics = [name for name in scores["network"] if not name.startswith("scaled")]
+    metrics = [name for name, score in scores["network"].items() if not isinstance(score, dict)]
     rows = [("network", scores["network"]), *scores["baselines"].items()]
     cells = [["", *metrics]]
     cells += [[name, *(fmt.significant(row[metric]) for metric in metrics)] for name, row in rows]
@@ -18,4 +18,6 @@ def render_scores(scores: dict[str, Any]) -> str:
     lines = [
         "  " + row[0].ljust(widths[0]) + "".join(f"   {c:>{w}}" for c, w in zip(row[1:], widths[1:])) for row in cells
     ]
-    return "\n".join([f"{count:,} {unit}", "", *lines, *scores.get("notes", [])]) + "\n"
+    nominal = (scores["network"].get("quantiles") or {}).get("nominal")
+    told = [f"  quantile coverage is of an interval that is to hold {100 * nominal:.4g} %"] if nominal else []
+    return "\n".join([f"{count:,} {unit}", "", *lines, *told, *scores.get("notes", [])]) + "\n"

@@ -22,10 +22,21 @@ _ASCII = {
 }  # fmt: skip
 _BOLD, _DIM, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
 
-_LEFT = ("95 % interval", "gradient reaches")
+_REACHES, _WHICH = "gradient reaches", ""
+_LEFT = ("95 % interval", _REACHES, _WHICH)
 
 # The order in which columns leave when the table does not fit.
-_OPTIONAL = ("memory", "step", "coverage", "train", "parameters", "gradient reaches", "95 % interval")
+_OPTIONAL = (
+    "memory",
+    "step",
+    "coverage",
+    "quantiles hold",
+    "train",
+    "parameters",
+    _REACHES,
+    _WHICH,
+    "95 % interval",
+)
 
 
 def render_terminal(
@@ -93,13 +104,21 @@ def _columns(result: Result, entries: Sequence[Entry], places: int) -> dict[str,
         facts.metric_of(result): [fmt.score(e.mean, places) or "none" for e in entries],
         "95 % interval": [fmt.interval(e.low, e.high, places) for e in entries],
         "coverage": facts.coverage(result),
+        "quantiles hold": [_quantiles_hold(e) for e in entries],
         "parameters": [fmt.parameters(e.raw.get("parameters")) for e in entries],
         "train": [fmt.seconds(e.raw.get("train_seconds")) for e in entries],
         "step": [fmt.microseconds(e.raw.get("step_microseconds")) for e in entries],
         "memory": [fmt.megabytes(e.raw.get("peak_memory_mb")) for e in entries],
-        "gradient reaches": _reaches(entries),
+        _REACHES if any(e.raw.get("gradient") for e in entries) else _WHICH: _reaches(entries),
     }
     return {head: cells for head, cells in columns.items() if any(c.strip() for c in cells)}
+
+
+def _quantiles_hold(entry: Entry) -> str:
+    """The measured coverage of the interval between the outermost quantiles, beside its nominal one."""
+    told = entry.raw.get("quantiles") or {}
+    measured, nominal = told.get("coverage"), told.get("nominal")
+    return f"{100 * measured:.0f} / {100 * nominal:.4g} %" if measured is not None and nominal else ""
 
 
 def _reaches(entries: Sequence[Entry]) -> list[str]:

@@ -6,7 +6,8 @@ from unroll.tasks.classify import ClassifyTask
 from unroll.tasks.classify_options import ClassifyData, ClassifyOptions
 from unroll.tasks.contract import Baseline, Errors, Probe, Task, TaskKind, options_dict, options_from
 from unroll.tasks.estimator import Estimator
-from unroll.tasks.forecast import ForecastTask, build_network, prepare_series
+from unroll.tasks.forecast import ForecastTask, prepare_series
+from unroll.tasks.forecast_network import Sizes, build_network
 from unroll.tasks.forecast_options import DataOptions, ForecastOptions
 from unroll.tasks.forecast_problem import ForecastProblem
 from unroll.tasks.forecaster import Forecaster
@@ -39,6 +40,7 @@ __all__ = [
     "Probe",
     "RidgeAR",
     "SeasonalNaive",
+    "Sizes",
     "TagData",
     "TagOptions",
     "TagTask",

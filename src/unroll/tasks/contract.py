@@ -65,12 +65,14 @@ class Probe(NamedTuple):
     """A recurrent layer, what it read, and the loss of its last outputs: what ``inspect`` measures.
 
     ``lengths`` are those of the sequences, or None; ``loss`` is None where the loss reads more than the last output.
+    ``reads`` is how many steps of the data one step of the layer reads.
     """
 
     layer: Recurrent
     x: Tensor
     lengths: Tensor | None
     loss: Callable[[Tensor], Tensor] | None
+    reads: int = 1
 
 
 class Task(ABC):
@@ -84,11 +86,14 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    metrics: ClassVar[Sequence[str]]
     higher: ClassVar[Sequence[str]] = ()
     fallback: ClassVar[str]
     """The metric that decides where the one asked for is not defined."""
     metric: str
+
+    @property
+    @abstractmethod
+    def metrics(self) -> Sequence[str]: ...
 
     @property
     @abstractmethod

@@ -13,7 +13,6 @@ from torch import nn
 
 from unroll.data import (
     Frequency,
-    Inputs,
     Ranges,
     Scaler,
     Series,
@@ -25,16 +24,18 @@ from unroll.data import (
     to_series,
 )
 from unroll.data import prepare as data_prepare
-from unroll.models import DirectForecast
+from unroll.models import ForecastNetwork
 from unroll.tasks import forecast_intervals as intervals
 from unroll.tasks import forecast_result as result
 from unroll.tasks.baselines import Baseline, LastValue, RidgeAR, SeasonalNaive
 from unroll.tasks.conformal import Conformal, interval_sums
 from unroll.tasks.contract import Probe, Task, TaskKind
+from unroll.tasks.forecast_network import Sizes, build_network
 from unroll.tasks.forecast_options import DataOptions, ForecastOptions
 from unroll.tasks.forecast_problem import ForecastProblem
-from unroll.tasks.network import NetworkOptions, build_encoder
+from unroll.tasks.network import NetworkOptions
 from unroll.tasks.options import located
+from unroll.tasks.quantiles import MEDIAN, QUANTILE_METRICS, quantile_sums
 from unroll.tasks.scores import METRICS, OF_INTERVALS, WindowErrors, seasonal_scale, window_errors
 
 if TYPE_CHECKING:
@@ -61,12 +62,14 @@ class ForecastTask(Task):
     metric: str
     loss: str
     mase_scales: Mapping[str, np.ndarray]
+    options: ForecastOptions
     interval: float = 0.0
     fitted_intervals: Mapping[str, Conformal] = field(default_factory=dict)
 
     @property
-    def metrics(self) -> Sequence[str]:  # type: ignore[override]
-        return (*METRICS, *OF_INTERVALS) if intervals.possible(self) else METRICS
+    def metrics(self) -> Sequence[str]:
+        quantiles = QUANTILE_METRICS if self.options.levels else ()
+        return (*METRICS, *quantiles, *(OF_INTERVALS if intervals.possible(self) else ()))
 
     @cached_property
     def calibrating(self) -> int:
@@ -101,8 +104,10 @@ class ForecastTask(Task):
     def targets(self) -> tuple[str, ...]:
         return self.series_set.targets
 
-    def build(self, options: NetworkOptions) -> DirectForecast:
-        return build_network(options, self.windows.inputs, len(self.targets), self.horizon)
+    def build(self, options: NetworkOptions) -> ForecastNetwork:
+        width, future = self.windows.inputs.width, self.windows.inputs.future_width
+        sizes = Sizes(width, len(self.targets), self.input, self.horizon, self.season, future)
+        return build_network(options, self.options, sizes)
 
     def problem(self) -> ForecastProblem:
         return ForecastProblem(self)
@@ -123,19 +128,33 @@ class ForecastTask(Task):
         return [*found, LastValue()], absent
 
     def forecast(self, forecaster: nn.Module | Baseline, part: str, indices: np.ndarray | None = None) -> np.ndarray:
-        """Forecasts (windows, horizon, targets) in original units for windows of ``part``."""
+        """Forecasts (windows, horizon, targets) in original units for windows of ``part``; of quantiles the median."""
+        told = self.told(forecaster, part, indices)
+        return told if told.ndim == 3 else told[..., self.options.levels.index(MEDIAN)]
+
+    def told(self, forecaster: nn.Module | Baseline, part: str, indices: np.ndarray | None = None) -> np.ndarray:
+        """All that is forecast: as ``forecast``, or (windows, horizon, targets, quantiles) of a network that has them.
+
+        Quantiles that cross are sorted, which lowers their loss (Chernozhukov et al. 2010).
+        """
         indices = np.arange(self.windows.count(part)) if indices is None else indices
         pieces = [
             self._chunk(forecaster, part, indices[begin : begin + CHUNK]) for begin in range(0, len(indices), CHUNK)
         ]
-        mean, deviation = self._scale_of(part, indices)
-        return np.concatenate(pieces) * deviation[:, None, :] + mean[:, None, :]
+        mean, deviation = (fit[:, None, :] for fit in self._scale_of(part, indices))
+        scaled = np.concatenate(pieces)
+        if scaled.ndim == 3:
+            return scaled * deviation + mean
+        return np.sort(scaled, axis=-1) * deviation[..., None] + mean[..., None]
 
     def bounds(
         self, forecaster: nn.Module | Baseline, part: str, indices: np.ndarray, forecast: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The forecaster's own bounds in original units; for one that gives a number, ``forecast`` twice."""
-        return forecast, forecast
+        """The outermost quantiles in original units; of a forecaster that gives a number, ``forecast`` twice."""
+        if not (self.options.levels and isinstance(forecaster, nn.Module)):
+            return forecast, forecast
+        told = self.told(forecaster, part, indices)
+        return told[..., 0], told[..., -1]
 
     def errors(self, forecaster: nn.Module | Baseline, part: str = "test") -> WindowErrors:
         """Score every window of ``part``. Raises LeakageError if anything was fitted on what is scored."""
@@ -147,10 +166,15 @@ class ForecastTask(Task):
         deviation = self.deviation(part, indices)
         unknown = np.full(len(self.targets), np.nan)
         scales = np.stack([self.mase_scales.get(s.name, unknown) for s in self.series_set.series])
-        forecast, scale = self.forecast(forecaster, part), scales[truth.series]
+        told, levels, scale = self.told(forecaster, part), self.options.levels, scales[truth.series]
+        alone = told.ndim == 3
+        forecast = told if alone else told[..., levels.index(MEDIAN)]
         errors = window_errors(
             truth.values, forecast, mase_scale=scale, deviation=deviation, series=truth.series, origins=truth.origins
         )
+        if levels:
+            every = np.repeat(told[..., None], len(levels), axis=-1) if alone else told
+            errors = errors.with_sums(quantile_sums(truth.values, every, levels, point=alone))
         fitted = intervals.fitted(self, forecaster) if part == "test" else None
         if fitted is None:
             return errors
@@ -276,13 +300,9 @@ def prepare_series(
         options.metric,
         options.learned_loss,
         scales,
+        options,
         options.interval,
     )
-
-
-def build_network(options: NetworkOptions, inputs: Inputs, targets: int, horizon: int) -> DirectForecast:
-    """The network ``options`` describe, for rows of ``inputs`` whose first ``targets`` numbers are forecast."""
-    return DirectForecast(build_encoder(options, inputs.width), targets, horizon, inputs.future_width)
 
 
 def _mase_scale(series: Series, ranges: Ranges, targets: int, season: int | None) -> np.ndarray:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor, nn
 
+from unroll.tasks.quantiles import pinball
+
 if TYPE_CHECKING:
     from unroll.tasks.forecast import ForecastTask
 
@@ -43,5 +45,8 @@ class ForecastProblem:
         batch = self.task.windows.batch(part, indices)
         device = next(network.parameters()).device
         y, mask = batch.y.to(device), batch.mask.to(device)
-        e = (network(*(t.to(device) for t in batch.read())) - y) * mask
+        told = network(*(t.to(device) for t in batch.read()))
+        if levels := self.task.options.levels:
+            return (pinball(y.unsqueeze(-1) - told, levels).mean(-1) * mask).sum(), mask.sum().clamp(min=1)
+        e = (told - y) * mask
         return (e.square() if self.task.loss == "mse" else e.abs()).sum(), mask.sum().clamp(min=1)

@@ -15,6 +15,7 @@ from unroll.tasks import forecast_intervals as intervals
 from unroll.tasks.baselines import Baseline
 from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double
+from unroll.tasks.quantiles import MEDIAN
 
 if TYPE_CHECKING:
     from unroll.tasks.forecast import ForecastTask
@@ -40,6 +41,9 @@ def described(task: ForecastTask, metric: str, match: str) -> dict[str, Any]:
         "metric": metric,
         "match": match,
         "loss": task.loss,
+        "decode": task.options.decode,
+        "normalise": task.options.normalise,
+        "quantiles": list(task.options.levels),
         "interval": task.interval if intervals.possible(task) else None,
     }
 
@@ -64,17 +68,27 @@ def data_facts(task: ForecastTask, absent: Sequence[str] = ()) -> dict[str, Any]
 def protocol(task: ForecastTask) -> str:
     """How the figures came about, in words."""
     season = task.season or 1
-    loss = "squared" if task.loss == "mse" else "absolute"
+    loss = {"mse": "squared error", "mae": "absolute error", "pinball": "pinball loss"}[task.loss]
     return (
         "Each series is cut by time into a training, a validation and a test range. Every channel is standardised "
         "with the mean and deviation of its training range alone; that range is recorded, and scoring a window "
         "that starts inside it is an error. A window is "
         f"{task.input} steps of input and the {task.horizon} steps that follow, all of which lie in the range it "
         "counts for; its input may reach back into the range before. Windows start at every step. Networks learn "
-        f"the {loss} error of standardised values on training windows, stop early on validation windows, and are "
+        f"the {loss} of standardised values on training windows, stop early on validation windows, and are "
         "scored once on all test windows, in the data's own units. MASE divides the absolute error by the mean "
         f"change over {season} step{'' if season == 1 else 's'} in the training range. Missing targets are neither "
-        f"learned nor scored.{_of_inputs(task)}{_intervals(task)}"
+        f"learned nor scored.{_of_inputs(task)}{_of_quantiles(task.options.levels)}{_intervals(task)}"
+    )
+
+
+def _of_quantiles(levels: Sequence[float]) -> str:
+    if not levels:
+        return ""
+    told = ", ".join(f"{level:g}" for level in levels)
+    return (
+        f" The quantiles {told} are forecast; where they cross they are sorted. Point scores are the median's. A "
+        "baseline's one value stands for each of its quantiles, of which it has no coverage."
     )
 
 
@@ -110,13 +124,17 @@ def probe(task: ForecastTask, network: nn.Module) -> Probe:
     batch = task.windows.batch("valid", indices)
     x, last, *future = (part.double() for part in batch.read())
     y, mask = batch.y.double(), batch.mask.double()
-    double = in_double(network)
+    double: Any = in_double(network)
+    level = double.level(x, last)
+    read = double.read(x, level)
 
     def loss(summary: Tensor) -> Tensor:
-        e = (double.forecast(summary, last, *future) - y) * mask  # type: ignore[operator]
-        return e.square().sum(dim=(1, 2))
+        told = double.from_summary(summary, read, level, future[0] if future else None)
+        point = told if double.quantiles is None else told[..., task.options.levels.index(MEDIAN)]
+        steps = point.shape[1]
+        return ((point - y[:, :steps]) * mask[:, :steps]).square().sum(dim=(1, 2))
 
-    return Probe(double.encoder, double.differences(x, last), None, loss)  # type: ignore[operator, arg-type]
+    return Probe(double.encoder, read.detach(), None, loss if double.summarises else None, double.reads)
 
 
 def examples(

@@ -23,7 +23,7 @@ from unroll.data import (
     show_time,
 )
 from unroll.errors import DataError
-from unroll.models import DirectForecast
+from unroll.models import ForecastNetwork
 from unroll.tasks import forecast_intervals as intervals
 from unroll.tasks.conformal import Conformal
 from unroll.tasks.estimator import Estimator
@@ -31,11 +31,12 @@ from unroll.tasks.forecast import (
     KIND,
     DataOptions,
     ForecastTask,
-    build_network,
     prepare,
     read_series,
 )
+from unroll.tasks.forecast_network import Sizes, build_network
 from unroll.tasks.options import check_known, names
+from unroll.tasks.quantiles import MEDIAN
 
 ENDINGS = ("", "_low", "_high")
 """Of the columns of a forecast, the first of which is the target's own."""
@@ -62,7 +63,7 @@ class Forecaster(Estimator):
     """
 
     kind = KIND
-    network: DirectForecast | None
+    network: ForecastNetwork | None
     task: ForecastTask | None
 
     def fit(
@@ -118,7 +119,8 @@ class Forecaster(Estimator):
 
         Returns:
             a polars frame: the series' group column if there is one, the time column (``step`` if there is none),
-            and per target a column of its name and, where the run has intervals, ``NAME_low`` and ``NAME_high``.
+            and per target a column of its name and, where the run has intervals, ``NAME_low`` and ``NAME_high``; of
+            quantiles the first is the median, and each has a column beside it, as ``NAME_q0.1``.
 
         Raises:
             DataError: ``data`` lacks a column, has no rows, or does not reach far enough into the future.
@@ -137,8 +139,10 @@ class Forecaster(Estimator):
             columns[group] = [name for name, times, _ in frames for _ in times]
         columns[time] = _as_dates(np.concatenate([times for _, times, _ in frames]))
         values = np.concatenate([forecast for _, _, forecast in frames])
+        told = [f"_q{level:g}" for level in self.task_options.levels]
+        endings = [*(ENDINGS if fitted is not None else ENDINGS[:1]), *told]
         for k, target in enumerate(recorded.targets):
-            columns |= {f"{target}{ending}": column for ending, column in zip(ENDINGS, values[:, k].T)}
+            columns |= {f"{target}{ending}": column for ending, column in zip(endings, values[:, k].T, strict=True)}
         return pl.DataFrame(columns)
 
     def evaluate(self, data: Any = None, **reading: Any) -> dict[str, Any]:
@@ -149,7 +153,9 @@ class Forecaster(Estimator):
         Returns:
             ``{"windows": n, "network": {...}, "baselines": {name: {...}}}``, each with MASE, MAE, RMSE, sMAPE in
             the data's units and "scaled" MSE and MAE on standardised values; where the run has intervals also their
-            coverage, mean width and MSIS, and under "notes" how often they held, with its standard error.
+            coverage, mean width and MSIS, and under "notes" how often they held, with its standard error; of
+            quantiles WQL, pinball loss and coverage, and "quantiles": nominal and measured coverage and mean width of
+            the interval between the outermost.
 
         Raises:
             DataError: no window of ``data`` lies wholly after the training and validation ranges.
@@ -157,7 +163,7 @@ class Forecaster(Estimator):
         network = self._trained()
         task = self.task if data is None and self.task is not None else self._scoring_task(data, reading)
         errors = {intervals.NETWORK: task.errors(network)} | {b.name: task.errors(b) for b in intervals.naive(task)}
-        scores = {name: {**one.scores(), "scaled": one.scaled()} for name, one in errors.items()}
+        scores = {name: {**one.scores(), **one.details()} for name, one in errors.items()}
         notes = intervals.told(task, errors)
         return {
             "windows": task.windows.count("test"),
@@ -166,9 +172,12 @@ class Forecaster(Estimator):
             **({"notes": notes} if notes else {}),
         }
 
-    def _rebuilt(self) -> DirectForecast:
+    def _rebuilt(self) -> ForecastNetwork:
         recorded = restore(self.record)
-        return build_network(self.network_options, recorded.inputs, len(recorded.targets), recorded.horizon)
+        width, future = recorded.inputs.width, recorded.inputs.future_width
+        targets, season = len(recorded.targets), recorded.season
+        sizes = Sizes(width, targets, recorded.input_length, recorded.horizon, season, future)
+        return build_network(self.network_options, self.task_options, sizes)
 
     def _series(self, data: Any, recorded: Recorded, reading: dict[str, Any]) -> SeriesSet:
         if data is None and self.task is not None:
@@ -189,19 +198,24 @@ class Forecaster(Estimator):
         return read_series(source, columns, frequency=recorded.frequency)
 
     def _future(
-        self, series: Series, network: DirectForecast, recorded: Recorded, fitted: Conformal | None
+        self, series: Series, network: ForecastNetwork, recorded: Recorded, fitted: Conformal | None
     ) -> tuple[str, np.ndarray, np.ndarray]:
-        """Name, times, and values (horizon, targets, 1), or with the bounds of the interval (horizon, targets, 3), of
-        the last ``horizon`` rows of ``series``, which have no targets."""
+        """Name, times, and values (horizon, targets, n) of the last ``horizon`` rows of ``series``, which have no
+        targets: the forecast, the bounds of its interval if it has one, its quantiles if it has any."""
         horizon = recorded.horizon
         scaler = _knowing(recorded.scaler, series, horizon)
         window = origin_window(series, scaler, recorded.inputs, recorded.input_length, horizon)
         device = next(network.parameters()).device
         with torch.no_grad():
             scaled = network(*(part.to(device) for part in window))[0].double().cpu().numpy()
-        told = [scaled]
+        levels = self.task_options.levels
+        quantiles = list(np.moveaxis(np.sort(scaled, axis=-1), -1, 0)) if levels else []
+        point = quantiles[levels.index(MEDIAN)] if levels else scaled
+        told = [point]
         if fitted is not None:
-            told += [bound[0] for bound in fitted.bounds(scaled[None], scaled[None], np.ones((1, scaled.shape[1])))]
+            own = (quantiles[0], quantiles[-1]) if levels else (point, point)
+            told += [bound[0] for bound in fitted.bounds(own[0][None], own[1][None], np.ones((1, point.shape[1])))]
+        told += quantiles
         values = np.stack([scaler.inverse(series.name, v, range(len(recorded.targets))) for v in told], axis=-1)
         return series.name, series.times[-horizon:], values
 
@@ -232,6 +246,7 @@ class Forecaster(Estimator):
             asked.metric,
             asked.learned_loss,
             scales,
+            asked,
             asked.interval if fitted else 0.0,
             fitted,
         )

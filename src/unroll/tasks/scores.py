@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from unroll.tasks.quantiles import outer_facts, quantile_scores
+
 METRICS = ("MASE", "MAE", "RMSE", "sMAPE", "scaled MSE")
 SQUARED = ("RMSE", "scaled MSE")
 OF_INTERVALS = ("coverage", "interval width", "MSIS")
@@ -22,7 +24,7 @@ class WindowErrors:
         count: observed targets; ``scaled_count`` those whose series has a finite MASE scale.
         sums: "absolute" |e|, "squared" e², "smape" 2|e|/(|y|+|ŷ|), "mase" |e|/scale in original units, and
             "scaled_squared", "scaled_absolute" on values standardised with the training range;
-            those of ``interval_sums`` where forecasts have intervals.
+            those of ``interval_sums`` where forecasts have intervals, of ``quantile_sums`` where they have quantiles.
     """
 
     series: np.ndarray
@@ -47,7 +49,10 @@ class WindowErrors:
         return replace(self, sums={**self.sums, **more})
 
     def details(self) -> dict[str, dict[str, float | None]]:
-        return {"scaled": self.scaled()}
+        found = {"scaled": self.scaled()}
+        if "pinball" in self.sums:
+            found["quantiles"] = outer_facts({name: float(total.sum()) for name, total in self.sums.items()})
+        return found
 
     def columns(self) -> dict[str, np.ndarray]:
         """The sums and counts that ``scores_of`` needs, by name, each (windows,)."""
@@ -77,7 +82,7 @@ def scores_of(total: Mapping[str, float]) -> dict[str, float | None]:
     MASE = Σ(|e|/scale)/n, scale being the series' mean |y_t - y_{t-m}| over its training rows (Hyndman &
     Koehler 2006); scaled MSE = Σe²/n of values standardised with the training range, as the long-horizon
     literature prints it. Where there are intervals: coverage, the share of values inside; their mean width; MSIS, their
-    mean interval score over the MASE scale (Makridakis et al. 2020).
+    mean interval score over the MASE scale (Makridakis et al. 2020). Where there are quantiles: ``quantile_scores``.
     """
     arrays = score_arrays({name: np.asarray(value, np.float64) for name, value in total.items()})
     return {name: float(value) if np.isfinite(value) else None for name, value in arrays.items()}
@@ -94,6 +99,8 @@ def score_arrays(total: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             "sMAPE": 100.0 * total["smape"] / n,
             "scaled MSE": total["scaled_squared"] / n,
         }
+        if "pinball" in total:
+            scores |= quantile_scores(total)
         if "covered" not in total:
             return scores
         own = (total["covered"] / n, total["width"] / n, total["interval_score"] / m)

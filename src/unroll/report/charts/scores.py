@@ -75,11 +75,13 @@ def table(result: Result) -> Table:
     """Every metric of every entry, with its interval."""
     metrics = facts.metrics(result)
     scaled = list(dict.fromkeys(k for e in facts.entries(result) for k in e.raw.get("scaled") or {}))
-    head = ["", *(h for m in metrics for h in (m, "low", "high")), *(f"scaled {k}" for k in scaled)]
+    shares = {"nominal": "nominal coverage", "width": "mean width"} if "quantile coverage" in metrics else {}
+    head = ["", *(h for m in metrics for h in (m, "low", "high")), *(f"scaled {k}" for k in scaled), *shares.values()]
     rows = []
     for entry in facts.entries(result):
         values = [v for m in metrics for v in facts.score_of(entry.raw, m)]
         extra = [(entry.raw.get("scaled") or {}).get(k) for k in scaled]
+        extra += [(entry.raw.get("quantiles") or {}).get(k) for k in shares]
         rows.append([entry.label, *values, *extra])
     return Table(head, rows, "Scaled: on values standardised with the training range.")
 

@@ -1,0 +1,85 @@
+"""Which network forecasts: the encoder, the decoder and the normalisation that the options name."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from unroll.errors import ConfigError
+from unroll.models import DirectForecast, ForecastNetwork, RecursiveForecast, SegmentForecast
+from unroll.models.normalise import Normalisation, normalisation
+from unroll.tasks.forecast_options import ForecastOptions
+from unroll.tasks.network import NetworkOptions, build_encoder
+
+SEGMENT = 12
+"""Steps of a segment where there is no season."""
+
+
+class Sizes(NamedTuple):
+    """What a network must fit.
+
+    ``channels`` numbers are read of every step, of which the first ``targets`` are forecast; ``future`` numbers are
+    known of every step of the horizon.
+    """
+
+    channels: int
+    targets: int
+    input: int
+    horizon: int
+    season: int | None = None
+    future: int = 0
+
+
+def build_network(options: NetworkOptions, learned: ForecastOptions, sizes: Sizes) -> ForecastNetwork:
+    """The network that ``options`` and ``learned`` describe.
+
+    Raises:
+        ConfigError: they do not go together, or not with the data.
+    """
+    channels, targets, horizon = sizes.channels, sizes.targets, sizes.horizon
+    more = channels - targets + sizes.future
+    if learned.decode != "direct" and more:
+        raise ConfigError(
+            f"--decode {learned.decode} where {more} number(s) are read that are not forecast",
+            expected="targets alone: this decoder forecasts all it reads",
+            fix="Give --decode direct, or targets only: no --feature, --known, --static, --calendar, --missing mask or "
+            "--times irregular",
+        )
+    normalise = _normalisation(learned, targets)
+    quantiles = len(learned.levels) or None
+    if learned.decode == "direct":
+        encoder = build_encoder(options, channels)
+        return DirectForecast(encoder, targets, horizon, normalise, quantiles, future=sizes.future)
+    if learned.decode == "recursive":
+        return RecursiveForecast(build_encoder(options, targets), targets, horizon, normalise)
+    return SegmentForecast(
+        build_encoder(options, options.hidden),
+        targets,
+        horizon,
+        segment_length(learned, sizes),
+        normalise,
+        quantiles,
+        dropout=options.dropout,
+        recurrent=learned.decode == "segments-recurrent",
+    )
+
+
+def segment_length(learned: ForecastOptions, sizes: Sizes) -> int:
+    """Steps per segment: as asked, else a season, else ``SEGMENT``; no more than the history has.
+
+    Raises:
+        ConfigError: more were asked for.
+    """
+    if learned.segment is None:
+        return min(sizes.season or SEGMENT, sizes.input)
+    if learned.segment > sizes.input:
+        raise ConfigError(
+            f"--segment {learned.segment} with {sizes.input} steps of history",
+            expected="a segment no longer than the history",
+            fix="Give a shorter --segment, or a longer --input",
+        )
+    return learned.segment
+
+
+def _normalisation(learned: ForecastOptions, targets: int) -> Normalisation:
+    own = {"affine": learned.affine} if learned.normalise == "revin" else {}
+    return normalisation(learned.normalise, targets, **own)
