@@ -18,7 +18,8 @@ from published import DATA, main, trained
 
 RECIPE = {
     "cell": "lstm", "hidden": 256, "dropout": 0.5, "embedding": 100, "letter_size": 80, "word_dropout": 0.25,
-    "lr": 3e-3, "batch_size": 32, "weight_decay": 0.01, "label_smoothing": 0.1, "schedule": "cosine", "warmup": 0.05, "ema": 0.99,
+    "lr": 3e-3, "batch_size": 32, "weight_decay": 0.01, "label_smoothing": 0.1, "schedule": "cosine",
+    "warmup": 0.05, "ema": 0.99,
 }  # fmt: skip
 ENGLISH, KOREAN = "ud-english-ewt/en_ewt-ud", "ud-korean-gsd/ko_gsd-ud"
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
