@@ -288,3 +288,22 @@ def test_how_long_ago_a_value_was_observed_may_be_what_matters():
         for since in (True, False)
     )
     assert since < 0.4 * mask
+
+
+@pytest.mark.parametrize("decode", ["segments", "segments-recurrent", "recursive"])
+@pytest.mark.parametrize("told", [{"known": "price"}, {"calendar": "weekday"}, {"times": "irregular"}])
+def test_decoders_that_read_targets_alone_say_so(decode, told):
+    data = priced()[0].select("day", "y", "price")
+    with pytest.raises(ConfigError, match="Give --decode direct"):
+        small(decode=decode).fit(data, "y", **told)
+
+
+@pytest.mark.parametrize("options", [{"quantiles": "0.1,0.5,0.9"}, {"normalise": "revin"}, {"normalise": "none"}])
+def test_quantiles_and_normalisations_go_with_a_known_future(options, tmp_path):
+    data = shops()
+    forecaster = small(**options).fit(data, "y", **OPTIONS["all"])
+    found = forecaster.predict(data)
+    assert Forecaster.load(forecaster.save(tmp_path / "run")).predict(data).equals(found)
+    dearer = forecaster.predict(data.with_columns(pl.col("price") + 1))
+    for column in found.columns[2:]:
+        assert not dearer[column].equals(found[column])
