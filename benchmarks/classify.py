@@ -33,8 +33,9 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "nsmc/ratings_test.txt",
         {
             "text": "document", "label": "label", "delimiter": "tab", "unit": "character", "split": "0.93,0.06,0.01",
-            "cell": "lstm", "hidden": 256, "bidirectional": True, "pooling": "max", "embedding": 128, "dropout": 0.4,
-            "lr": 2e-3, "batch_size": 128, "epochs": 10, "patience": 2,
+            "ngrams": 3, "vocabulary": 60_000, "min_count": 3, "cell": "lstm", "hidden": 128, "bidirectional": True,
+            "pooling": "max", "embedding": 64, "dropout": 0.5, "lr": 2e-3, "batch_size": 128, "epochs": 4,
+            "schedule": "cosine", "warmup": 0.1, "ema": 0.998,
         },
     ),
     "mnist-sequential": ("mnist/train-images-idx3-ubyte.gz", "mnist/t10k-images-idx3-ubyte.gz", PIXELS),

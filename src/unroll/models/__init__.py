@@ -16,7 +16,7 @@ from unroll.models.seasonal import LastSeason
 from unroll.models.segments import SegmentForecast
 from unroll.models.tag import FeatureHead, MorphemeHead, SequenceHead, TagHead, WordTagger
 from unroll.models.transformer import TransformerEncoder
-from unroll.models.words import WordBatch, WordEncoder
+from unroll.models.words import LetterReader, Spelling, WordBatch, WordEncoder
 
 __all__ = [
     "ATTENTIONS",
@@ -35,6 +35,7 @@ __all__ = [
     "LastPooling",
     "LastSeason",
     "LastValue",
+    "LetterReader",
     "MaxPooling",
     "MeanPooling",
     "Memory",
@@ -47,6 +48,7 @@ __all__ = [
     "SegmentForecast",
     "SequenceClassifier",
     "SequenceHead",
+    "Spelling",
     "TagHead",
     "TransformerEncoder",
     "TransformerStream",
