@@ -28,7 +28,8 @@ PIXELS = {
 """LSTM 128 reads the 784 pixels one by one and answers from its last state."""
 SERIES = {
     "cell": "lstm", "hidden": 64, "pooling": "mean", "bidirectional": True, "dropout": 0.2, "lr": 5e-3,
-    "batch_size": 32, "batch_tokens": 65_536, "epochs": 40, "patience": 15, "schedule": "cosine", "warmup": 0.1, "ema": 0.99,
+    "batch_size": 32, "batch_tokens": 65_536, "epochs": 40, "patience": 15, "schedule": "cosine", "warmup": 0.1,
+    "ema": 0.99,
 }  # fmt: skip
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "nsmc": (
