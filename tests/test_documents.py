@@ -92,7 +92,16 @@ def test_the_page_on_attention_runs_and_its_classifier_finds_the_step_that_decid
 
 @pytest.mark.parametrize(
     "page",
-    ["cell-options.md", "classify.md", "compile-and-export.md", "cpu-engine.md", "measure-this-machine.md", "tag.md"],
+    [
+        "cell-options.md",
+        "classify.md",
+        "compile-and-export.md",
+        "cpu-engine.md",
+        "data-sets.md",
+        "measure-this-machine.md",
+        "tag.md",
+        "training.md",
+    ],
 )
 def test_every_block_of_the_page_runs(page: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")

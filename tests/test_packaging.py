@@ -37,7 +37,8 @@ def test_a_wheel_is_built_with_or_without_a_compiler(compiler: str, tmp_path: Pa
     )
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    sources = {str(p.relative_to(ROOT / "src")) for p in (ROOT / "src" / "unroll").rglob("*.py")}
+    package = ROOT / "src" / "unroll"
+    sources = {str(p.relative_to(ROOT / "src")) for end in ("py", "yaml") for p in package.rglob(f"*.{end}")}
     assert sources <= set(names)
     assert {"unroll/py.typed", "unroll/data/bundled/co2.csv"} <= set(names)
     assert not any("native/" in name for name in names)

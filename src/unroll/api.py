@@ -277,7 +277,8 @@ def again(config: str | Path, kind: str, data: Any = None, **changes: Any) -> An
             arguments["target"] = arguments.pop("targets")
     except (KeyError, TypeError) as error:
         raise RunError(f"{path} has no {error}", expected=f"the config of a {kind}, as unroll writes it") from error
-    unknown = sorted(set(arguments) - set(inspect.signature(run).parameters) - set(_known(task)))
+    declared = {*inspect.signature(run).parameters, *inspect.signature(train).parameters}
+    unknown = sorted(set(arguments) - declared - set(_known(task)))
     if unknown:
         raise RunError(f"{path} has an unknown option '{unknown[0]}'", fix="Remove it")
     if data is None and source == "dataframe":

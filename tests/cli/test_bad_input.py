@@ -197,7 +197,7 @@ OPTIONS = [
     case("unknown match", "compare sales.csv --match width", "--match width", "hidden or params"),
     case("unknown loss", "compare sales.csv --loss mea", "'mea'", "expected mse or mae"),
     case("unknown metric", "compare sales.csv --metric MAPE", "unknown metric 'MAPE'", "Did you mean", "MASE"),
-    case("unknown missing", "compare sales.csv --missing drop", "--missing drop", "error or carry"),
+    case("unknown missing", "compare sales.csv --missing drop", "--missing drop", "error, carry or mask"),
     case("unknown layout", "compare sales.csv --layout wide", "'wide'", "long or rows", "--layout long"),
     case("budget of letters", "compare sales.csv --budget abc", "--budget abc", "90s, 2m or 1h"),
     case("budget 0", "compare sales.csv --budget 0", "--budget 0", "above 0", "90s, 2m or 1h"),

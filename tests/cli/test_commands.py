@@ -21,7 +21,7 @@ from unroll.comparison import engine
 
 from .harness import COMPARE, TINY, daily, program, table, tree, unroll
 
-HELPS = [[], ["compare"], ["train"], ["evaluate"], ["predict"], ["bench"], ["datasets"]]
+HELPS = [[], ["compare"], ["train"], ["backtest"], ["evaluate"], ["predict"], ["bench"], ["datasets"]]
 HELPS += [["datasets", name] for name in ("list", "fetch", "use")]
 ESCAPE = "\x1b["
 

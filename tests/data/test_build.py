@@ -204,7 +204,7 @@ REFUSED = [
     (
         "date,y\n2024-01-01,1\n2024-01-02,2\n2024-01-03 07:00,3\n2024-01-04,4\n",
         {},
-        ["series 'y' has no regular step", "row 4 (2024-01-03 07:00)", "Resample", "--time none"],
+        ["series 'y' has no regular step", "row 4 (2024-01-03 07:00)", "esample", "--time none"],
     ),
     (
         "date,y\n2024-01-01,1\n2024-01-02,2\n9024-01-03,3\n",

@@ -165,6 +165,19 @@ def test_use_warns_of_a_wrong_file_beside_right_ones(origin, tmp_path):
         assert use(data) == ["pair"]
 
 
+def test_use_warns_of_a_set_that_lacks_a_file(origin, tmp_path):
+    data = copy(origin, tmp_path / "data", "train.csv", "one.csv")
+    with pytest.warns(UserWarning, match=r"not complete: pair lacks test.csv"):
+        assert use(data) == ["single"]
+
+
+def test_files_of_a_common_name_are_not_complained_of(origin, tmp_path, recwarn):
+    data = copy(origin, tmp_path / "data", "one.csv")
+    (data / "train.csv").write_text("somebody else's")
+    assert use(data) == ["single"]
+    assert not recwarn.list
+
+
 def test_use_says_what_it_looked_for_and_what_was_wrong(origin, tmp_path):
     data = copy(origin, tmp_path / "data", "train.csv")
     (data / "one.csv").write_text("another")

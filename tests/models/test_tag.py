@@ -39,15 +39,16 @@ def test_the_loss_of_a_batch_is_the_sum_of_its_sentences_alone(pair):
 
 
 def test_a_batch_spells_each_form_once_and_gives_it_back():
-    task = tag_task()
+    task = tag_task(letters="jamo+character")
     indices = np.array([5, 0, 5])
     batch = task.encoded.batch(indices)
     forms = {word for k in indices for word in task.sentences.words[k]}
-    assert len(batch.spelled) == len(forms)
+    assert [len(own.lengths) for own in batch.spellings] == [len(forms)] * 2
     for row, k in enumerate(indices):
         for t, word in enumerate(task.sentences.words[k]):
-            spelled = batch.spelling[batch.types[row, t], : batch.spelled[batch.types[row, t]]]
-            assert spelled.tolist() == task.input.letters.encode(word).tolist()
+            for letters, spelling in zip(task.input.letters, batch.spellings):
+                own = spelling.letters[batch.types[row, t], : spelling.lengths[batch.types[row, t]]]
+                assert own.tolist() == letters.encode(word).tolist()
             known = word in task.input.words
             assert batch.words[row, t] == (task.input.words.index(word) + 1 if known else 0)
 

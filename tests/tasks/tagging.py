@@ -4,6 +4,7 @@ import random
 import tempfile
 from pathlib import Path
 
+from unroll.data.features import written_features
 from unroll.tasks import TagData, TagOptions, prepare
 
 STEMS = ("ba", "do", "ki", "lu", "me", "no", "pa", "ra", "su", "te", "vi", "zo")
@@ -25,6 +26,21 @@ def sentences(count=80, seed=0, *, joined=False, spans=False):
             own.append((word, tag))
             before = tag
         made.append(own)
+    return made
+
+
+def inflected(count=80, seed=0):
+    """Lists of (word, features): case follows from the last letter, number from the first."""
+    made = []
+    for own in sentences(count, seed):
+        tags = []
+        for word, _ in own:
+            features = {
+                "Case": {"n": "Nom", "s": "Gen"}.get(word[-1]),
+                "Number": "Plur" if word[0] in "bdk" else "Sing",
+            }
+            tags.append(written_features({k: v for k, v in features.items() if v}))
+        made.append([(word, tag) for (word, _), tag in zip(own, tags)])
     return made
 
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from tasks.classifying import reviews, waves
 from unroll import Classifier, Forecaster
@@ -18,19 +19,28 @@ def small(**options):
     return Classifier(**{"hidden": 8, "epochs": 3, "lr": 2e-2, "embedding": 8} | options)
 
 
-@pytest.fixture(scope="module")
-def fitted():
-    return small().fit(reviews(300), text="document", label="label")
+@pytest.fixture(scope="module", params=[1, 3], ids=["tokens", "runs of 3"])
+def fitted(request):
+    return small(ngrams=request.param).fit(reviews(300), text="document", label="label")
 
 
 def test_it_says_a_class_and_a_probability_of_each(fitted):
     found = fitted.predict(pl.DataFrame({"document": NEWER}))
-    assert found.columns == ["class", "probability", "p(n)", "p(p)", "tokens", "known"]
+    assert found.columns == ["class", "probability", "p(n)", "p(p)", "tokens", "read", "known"]
     assert found["class"][:2].to_list() == ["p", "n"]
     np.testing.assert_allclose(found["p(n)"] + found["p(p)"], 1)
     assert found["tokens"].to_list() == [2, 3, 0, 2]
     assert found["known"].to_list() == [1, 1, None, 0]
     assert found["probability"].is_finite().all()
+
+
+def test_the_vectors_of_the_runs_that_end_at_a_step_are_added():
+    made = small(ngrams=3, epochs=1).fit(reviews(60), text="document", label="label")
+    numbers = made.task.ragged.batch(np.arange(5)).x
+    table = made.network.embedding.weight
+    assert numbers.shape[2] == 3
+    assert len(table) == made.task.input.grams.count
+    torch.testing.assert_close(made.network.embedded(numbers), sum(table[numbers[..., k]] for k in range(3)))
 
 
 def test_predictions_do_not_depend_on_what_stands_beside(fitted):

@@ -241,3 +241,25 @@ def test_an_interval_around_a_steady_series_holds_about_what_it_says():
     data = pl.DataFrame({"day": days(2_000), "y": rng.normal(size=2_000)})
     task = task_of(data, "y", horizon=2, input=4, split="0.2,0.4,0.4")
     assert abs(task.errors(LastValue()).scores()["coverage"] - 0.9) < 0.04
+
+
+def test_the_outermost_quantiles_of_a_network_are_moved_by_its_validation_windows(tmp_path):
+    """Conformalised quantile regression, by hand, on the test windows and in what is predicted."""
+    made = small(quantiles="0.2,0.5,0.7", interval=0.8, epochs=3).fit(shops(), ["y", "z"], group="shop")
+    task, network = made.task, made.network
+    valid, test = (np.arange(task.windows.count(part)) for part in ("valid", "test"))
+    truth, own = task.windows.targets_original("valid", valid).values, task.told(network, "valid")
+    off = np.maximum(own[..., 0] - truth, truth - own[..., 2]) / task.deviation("valid", valid)[:, None]
+    widening = np.sort(off, axis=0)[int(np.ceil((len(valid) + 1) * 0.8)) - 1]
+    move = widening * task.deviation("test", test)[:, None]
+    new, told = task.windows.targets_original("test", test).values, task.told(network, "test")
+    inside = (told[..., 0] - move <= new) & (new <= told[..., 2] + move)
+    assert task.errors(network).scores()["coverage"] == pytest.approx(inside.mean())
+    shown = made.predict()
+    for (name,), rows in shown.group_by("shop"):
+        for k, target in enumerate(("y", "z")):
+            own_move = widening[:, k] * task.scaler.fits[name].deviation[k]
+            np.testing.assert_allclose(rows[f"{target}_high"] - rows[f"{target}_q0.7"], own_move, rtol=1e-6, atol=1e-9)
+            np.testing.assert_allclose(rows[f"{target}_q0.2"] - rows[f"{target}_low"], own_move, rtol=1e-6, atol=1e-9)
+    again = Forecaster.load(made.save(tmp_path / "run"))
+    assert again.predict(shops()).equals(shown)

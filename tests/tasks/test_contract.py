@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tasks.classifying import reviews, text_task, wave_task
-from tasks.making import frame, task_of
-from tasks.tagging import tag_task
+from tasks.making import frame, task_of, wave
+from tasks.tagging import inflected, tag_task
 from unroll.errors import ConfigError, RunError
 from unroll.tasks import TASKS, NetworkOptions, load_run, options_dict, options_from, prepare, task_kind
 from unroll.train import FitSettings, RunFolder, fit
@@ -19,9 +19,13 @@ MAKERS = {
     "forecast, segments": lambda: task_of(frame(), "y", horizon=3, input=8, decode="segments", normalise="revin"),
     "forecast, a step at a time": lambda: task_of(frame(), "y", horizon=3, input=8, decode="recursive"),
     "forecast, quantiles": lambda: task_of(frame(), "y", horizon=3, input=8, quantiles="0.1,0.5,0.9"),
+    "forecast, told the future": lambda: task_of(
+        frame(160, price=wave(160, 3), f=wave(160, 4)), "y", known=("price",), features=("f",), horizon=3, input=8
+    ),
     "classify": text_task,
     "tag": lambda: tag_task(),
     "tag, morphemes": lambda: tag_task(joined=True),
+    "tag, features": lambda: tag_task(inflected(), reading={"field": "xpos"}),
     "tag, spans by a crf": lambda: tag_task(spans=True, decoder="crf", one_way=True),
     "classify, numbers": lambda: wave_task(pooling="max", bidirectional=True),
 }

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 import torch
 
+import unroll
 from tasks.making import days, small, task_of, wave
 from unroll.errors import ConfigError, DataError
 from unroll.nn import CELLS
@@ -234,3 +235,75 @@ def test_a_calendar_is_kept_and_continued(tmp_path):
 def test_bad_options_are_refused(options):
     with pytest.raises(ConfigError):
         small().fit(priced()[0], "y", **options)
+
+
+def test_a_backtest_reads_known_rows_and_is_fitted_before_its_origin(tmp_path):
+    """The targets of the last three rows are other ones: no training of a backtest of three origins has seen them."""
+    data = shops()
+    options = {"target": "y", "horizon": 3, "input": 6, "hidden": 4, "epochs": 1} | OPTIONS["all"]
+    row = pl.int_range(pl.len()).over("shop")
+    later = data.with_columns(
+        pl.when((row >= pl.len().over("shop") - 5 - 3) & pl.col("y").is_not_null())
+        .then(pl.col("y") * -3)
+        .otherwise("y")
+        .alias("y")
+    )
+    folders = []
+    for name, one in (("a", data), ("b", later)):
+        found = unroll.backtest(one, origins=3, refit=True, out=tmp_path / name, **options)
+        assert "ridge ARX(6)" in found.scores["forecaster"].unique().to_list()
+        folders.append(sorted((tmp_path / name).rglob("model.safetensors")))
+    same = [a.read_bytes() == b.read_bytes() for a, b in zip(*folders, strict=True)]
+    assert same == [True, True, True]
+
+
+def test_that_a_value_is_missing_may_be_what_matters():
+    """y is high on the day after f was not observed, whatever f is: only who reads the mask can know."""
+    rng = np.random.default_rng(0)
+    hole = rng.random(500) < 0.4
+    y = np.concatenate([[0.0], hole[:-1].astype(float)]) + 0.05 * rng.normal(size=500)
+    data = pl.DataFrame({"y": y, "f": np.where(hole, np.nan, rng.normal(size=500))})
+    options = {"hidden": 8, "horizon": 1, "input": 4, "epochs": 15, "lr": 2e-2}
+    told, untold = (
+        Forecaster(**options).fit(data, "y", features="f", missing=missing).evaluate()["network"]["MAE"]
+        for missing in ("mask", "carry")
+    )
+    assert told < 0.3 * untold
+
+
+def test_how_long_ago_a_value_was_observed_may_be_what_matters():
+    """On marked days y tells how long ago f was last observed, which is further back than the network looks."""
+    rng = np.random.default_rng(0)
+    ago, y = 0, []
+    hole = rng.random(800) < 0.9
+    for missing in hole:
+        y.append(np.log1p(ago) + 0.05 * rng.normal())
+        ago = ago + 1 if missing else 0
+    marked = (np.arange(800) % 3 == 2).astype(float)
+    data = pl.DataFrame({"y": marked * y, "f": np.where(hole, np.nan, 1.0), "marked": marked})
+    options = {"hidden": 8, "horizon": 1, "input": 2, "epochs": 30, "lr": 2e-2}
+    reading = {"features": "f", "known": "marked", "missing": "mask"}
+    since, mask = (
+        Forecaster(**options).fit(data, "y", **reading, since=since).evaluate()["network"]["MAE"]
+        for since in (True, False)
+    )
+    assert since < 0.4 * mask
+
+
+@pytest.mark.parametrize("decode", ["segments", "segments-recurrent", "recursive"])
+@pytest.mark.parametrize("told", [{"known": "price"}, {"calendar": "weekday"}, {"times": "irregular"}])
+def test_decoders_that_read_targets_alone_say_so(decode, told):
+    data = priced()[0].select("day", "y", "price")
+    with pytest.raises(ConfigError, match="Give --decode direct"):
+        small(decode=decode).fit(data, "y", **told)
+
+
+@pytest.mark.parametrize("options", [{"quantiles": "0.1,0.5,0.9"}, {"normalise": "revin"}, {"normalise": "none"}])
+def test_quantiles_and_normalisations_go_with_a_known_future(options, tmp_path):
+    data = shops()
+    forecaster = small(**options).fit(data, "y", **OPTIONS["all"])
+    found = forecaster.predict(data)
+    assert Forecaster.load(forecaster.save(tmp_path / "run")).predict(data).equals(found)
+    dearer = forecaster.predict(data.with_columns(pl.col("price") + 1))
+    for column in found.columns[2:]:
+        assert not dearer[column].equals(found[column])

@@ -7,7 +7,7 @@ from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from realdata import real
-from tasks.tagging import sentences, tag_task, written
+from tasks.tagging import inflected, tag_task, written
 from unroll import Tagger
 from unroll.data.features import are_features, ordered_features, parse_features, written_features
 from unroll.data.sentences import read_sentences
@@ -18,21 +18,6 @@ from unroll.tasks.tag_baselines import MostFrequentTag
 from unroll.tasks.tag_errors import feature_pairs, tag_errors
 from unroll.tasks.tag_sets import FeatureSet, tags_from
 from unroll.train import FitSettings, fit
-
-
-def inflected(count=80, seed=0):
-    """Case follows from a word's last letter, number from its first, gender from nothing but being there."""
-    made = []
-    for own in sentences(count, seed):
-        tags = []
-        for word, _ in own:
-            features = {
-                "Case": {"n": "Nom", "s": "Gen"}.get(word[-1]),
-                "Number": "Plur" if word[0] in "bdk" else "Sing",
-            }
-            tags.append(written_features({k: v for k, v in features.items() if v}))
-        made.append([(word, tag) for (word, _), tag in zip(own, tags)])
-    return made
 
 
 @pytest.mark.parametrize(
@@ -128,6 +113,22 @@ def test_a_whole_bundle_may_still_be_one_label(tmp_path):
         tag_task(decoder="features")
     with pytest.raises(ConfigError, match="mark no features"):
         tag_task(metric="feature F1")
+
+
+@pytest.mark.parametrize("decoder", ["features", "softmax"])
+def test_new_files_may_order_features_otherwise_and_must_hold_some(tmp_path, decoder):
+    """In a file of columns, which says nothing of its tags."""
+    lines = [[f"{word} {tag}" for word, tag in own] for own in inflected(120)]
+    (tmp_path / "a.txt").write_text("\n\n".join("\n".join(own) for own in lines))
+    tagger = Tagger("gru", 8, epochs=1, embedding=6, letter_size=6, decoder=decoder).fit(str(tmp_path / "a.txt"))
+    turned = [" ".join(["ban", "Number=Plur|Case=Nom"]), "kis _"]
+    (tmp_path / "b.txt").write_text("\n".join(turned))
+    (tmp_path / "c.txt").write_text("ban Case=Nom|Number=Plur\nkis _")
+    scores = [tagger.evaluate(str(tmp_path / name)) for name in ("b.txt", "c.txt")]
+    assert scores[0] == scores[1]
+    (tmp_path / "d.txt").write_text("ban NOUN\n")
+    with pytest.raises(DataError, match=r"'NOUN' are no features at 'ban' \(sentence from line 1 of d\.txt\)"):
+        tagger.evaluate(str(tmp_path / "d.txt"))
 
 
 def test_it_predicts_and_comes_back(tmp_path):

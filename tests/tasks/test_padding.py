@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tasks.classifying import reviews, text_task, wave_task, waves
-from tasks.tagging import sentences, tag_task
-from tasks.test_features import inflected
+from tasks.tagging import inflected, sentences, tag_task
 from unroll.data import Ragged, RaggedBatch
 from unroll.data.tokens import SUBWORD, UNITS
 from unroll.models import POOLINGS
+from unroll.models.words import Spelling
 from unroll.tasks import NetworkOptions
 from unroll.tasks.classify import ClassifyProblem
 from unroll.tasks.tag import network_tags
@@ -103,12 +103,12 @@ def test_every_decoder_is_tried():
     assert set(TAGGED) == set(DECODERS)
 
 
-@pytest.mark.parametrize("one_way", [False, True])
+@pytest.mark.parametrize(("one_way", "letters"), [(False, "character"), (True, "jamo+character")])
 @pytest.mark.parametrize("decoder", TAGGED)
-def test_a_tagging_never_sees_padding(monkeypatch, decoder, one_way):
+def test_a_tagging_never_sees_padding(monkeypatch, decoder, one_way, letters):
     """NaN for padded words, padded letters, and in the spelling that padded words point to."""
     made, reading = TAGGED[decoder]()
-    task = tag_task(made, decoder=decoder, one_way=one_way, reading=reading)
+    task = tag_task(made, decoder=decoder, one_way=one_way, letters=letters, reading=reading)
     network = task.network(NETWORK, 0).double().eval()
     every = np.arange(len(task.sentences))
     clean = task.said(network, every)
@@ -116,26 +116,31 @@ def test_a_tagging_never_sees_padding(monkeypatch, decoder, one_way):
     alone = [task.said(network, every[k : k + 1])[0] for k in every]
     assert clean == alone
     reader = network.reader
-    words, letters = reader.word.num_embeddings, reader.character.num_embeddings
-    reader.word, reader.character = with_poison(reader.word), with_poison(reader.character)
+    words, letters = reader.word.num_embeddings, [own.letter.num_embeddings for own in reader.letters]
+    reader.word = with_poison(reader.word)
+    for own in reader.letters:
+        own.letter = with_poison(own.letter)
     batch = type(task.encoded).batch
 
     def padded(self, indices):
         found = batch(self, indices)
         beyond = torch.arange(found.words.shape[1]) >= found.lengths.unsqueeze(1)
-        spelling, spelled = poisoned(RaggedBatch(found.spelling, found.spelled), letters)
-        return found._replace(words=found.words.masked_fill(beyond, words), spelling=spelling, spelled=spelled)
+        spellings = [Spelling(*poisoned(RaggedBatch(*own), n)) for own, n in zip(found.spellings, letters)]
+        return found._replace(words=found.words.masked_fill(beyond, words), spellings=tuple(spellings))
 
     def misspelled(self, indices):
         """Padded words point to a form that is NaN."""
         found = padded(self, indices)
         beyond = torch.arange(found.words.shape[1]) >= found.lengths.unsqueeze(1)
-        form = torch.full((1, found.spelling.shape[1]), letters)
-        return found._replace(
-            types=found.types.masked_fill(beyond, len(found.spelled)),
-            spelling=torch.cat([found.spelling, form]),
-            spelled=torch.cat([found.spelled, torch.ones(1, dtype=found.spelled.dtype)]),
-        )
+        spellings = [
+            Spelling(
+                torch.cat([own.letters, torch.full((1, own.letters.shape[1]), n)]),
+                torch.cat([own.lengths, torch.ones(1, dtype=own.lengths.dtype)]),
+            )
+            for own, n in zip(found.spellings, letters)
+        ]
+        forms = len(spellings[0].lengths) - 1
+        return found._replace(types=found.types.masked_fill(beyond, forms), spellings=tuple(spellings))
 
     for poison in (padded, misspelled):
         monkeypatch.setattr(type(task.encoded), "batch", poison)

@@ -10,6 +10,7 @@ from unroll import Classifier, Tagger
 from unroll.data import known
 from unroll.errors import DataError
 from unroll.tasks import ClassifyData, ClassifyOptions, TagData, TagOptions, prepare
+from unroll.tasks.classify_reading import read_examples
 
 CLASSIFY = {"text": "text", "label": "label"}
 SIZES = {"train": 40, "valid": 12, "test": 20}
@@ -68,6 +69,8 @@ def test_the_parts_of_a_set_are_its_files(sets, packed):
     sets("x-reviews", "csv", SIZES, packed=packed)
     for name in ("x-reviews", "X-Reviews", "reviews"):
         task = classify(name)
+        assert task.source == "x-reviews"
+        assert f"Parts that the data set {name} itself has: valid: x-reviews-valid.csv" in task.protocol()
         assert {part: len(own) for part, own in task.parts.indices.items()} == SIZES
         assert {part: words(task, part) for part in SIZES} == {part: {part} for part in SIZES}
         assert any("parts that the data set" in note and f"test: {'x-reviews-test.csv'}" in note for note in task.notes)
@@ -93,12 +96,15 @@ def test_a_file_of_a_set_given_by_its_path_is_a_file_like_any_other(sets):
     folder = sets("reviews", "csv", SIZES)
     task = classify(str(folder / "reviews-train.csv"))
     assert {part: words(task, part) for part in SIZES} == {part: {"train"} for part in SIZES}
+    assert task.source == "reviews-train.csv"
+    assert "itself has" not in task.protocol()
 
 
 def test_sentences_come_in_the_parts_of_their_set(sets):
     sets("x-bank", "conllu", SIZES)
     task = prepare("bank", TagData(), TagOptions())
     assert {part: len(own) for part, own in task.indices.items()} == SIZES
+    assert "Parts that the data set bank itself has: valid: x-bank-valid.conllu" in task.protocol()
     for part, own in task.indices.items():
         assert all(task.sentences.words[k][0].startswith(part) for k in own)
 
@@ -146,3 +152,12 @@ def test_a_folder_without_documents_is_told(tmp_path):
     (tmp_path / "a.txt").write_text(" \n\n")
     with pytest.raises(DataError, match=r"a.txt has no documents"):
         prepare(str(tmp_path), ClassifyData(), ClassifyOptions())
+
+
+def test_a_packed_ts_file_is_read_as_the_plain_one(tmp_path):
+    text = b"@classLabel true a b\n@data\n1,2:3,4:a\n5,6,7:8,9,0:b\n"
+    (tmp_path / "x.ts").write_bytes(text)
+    (tmp_path / "x.ts.gz").write_bytes(gzip.compress(text))
+    plain, packed = (read_examples(str(tmp_path / name), ClassifyData()) for name in ("x.ts", "x.ts.gz"))
+    assert plain.labels == packed.labels == ("a", "b")
+    assert all(np.array_equal(a, b) for a, b in zip(plain.sequences, packed.sequences, strict=True))

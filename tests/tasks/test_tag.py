@@ -132,7 +132,8 @@ def test_what_cannot_be_learned_from_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"decoder": "viterbi"}, {"letters": "word"}, {"metric": "F1"}, {"min_count": 0}, {"joint": ""}, {"split": "1"},
+    [{"decoder": "viterbi"}, {"letters": "word"},
+     {"letters": "jamo+jamo"}, {"metric": "F1"}, {"min_count": 0}, {"joint": ""}, {"split": "1"},
      {"embedding": 0}, {"split_seed": -1}],
 )  # fmt: skip
 def test_options_that_make_no_sense_are_named(changed):
@@ -170,7 +171,7 @@ def test_a_few_korean_sentences_teach_something(tmp_path):
     (tmp_path / "a.conllu").write_text("\n\n".join(text[:900]) + "\n", encoding="utf-8")
     tagger = Tagger("lstm", 32, epochs=3, lr=1e-2, batch_size=16, embedding=32)
     tagger.fit(str(tmp_path / "a.conllu"), test=str(real("ud-korean-gsd/ko_gsd-ud-test.conllu")))
-    assert tagger.task.input.letters.unit == "jamo"
+    assert [own.unit for own in tagger.task.input.letters] == ["jamo", "character"]
     scores = tagger.evaluate()["network"]
     assert scores["accuracy"] > 0.8030
     assert np.isfinite(tagger.result.best_loss)

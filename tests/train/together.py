@@ -59,10 +59,11 @@ CASES = {
     "even": (Plain, {}),
     "weighted": (Weighted, {}),
     "ragged": (Weighted, {"batch_size": 7}),
-    "smaller than the processes": (Weighted, {"batch_size": 1, "epoch_size": 20}),
+    "smaller than the processes": (Weighted, {"batch_size": 1, "epoch_size": 10}),
     "accumulated": (Weighted, {"batch_size": 3, "accumulate": 4}),
-    "one to a batch, accumulated": (Plain, {"batch_size": 1, "accumulate": 5, "epoch_size": 40}),
+    "one to a batch, accumulated": (Plain, {"batch_size": 1, "accumulate": 5, "epoch_size": 20}),
     "averaged": (Weighted, {"ema": 0.9, "optimizer": "sgd", "momentum": 0.9, "schedule": "cosine", "warmup": 4}),
+    "out of time": (Weighted, {"max_seconds": 0.0}),
     "stopped early": (Plain, {"lr": 0.3, "epochs": 30, "patience": 2}),
 }
 
@@ -73,17 +74,18 @@ def network_of(kind):
 
 
 def fitted(network, problem, options, folder=None):
-    settings = FitSettings(
-        **{"lr": 1e-2, "epochs": 3, "batch_size": 16, "decay_after": 1, "weight_decay": 0.1} | options
-    )
+    common = {"lr": 1e-2, "epochs": 3, "batch_size": 16, "epoch_size": 60, "decay_after": 1, "weight_decay": 0.1}
+    settings = FitSettings(**common | options)
+    heard = []
     with small_epochs():
-        result = fit(network, problem, settings, folder=folder)
+        result = fit(network, problem, settings, folder=folder, progress=heard.append)
     records = [{k: v for k, v in r.items() if k != "seconds"} for r in result.records]
-    return records, result.stopped, {name: p.detach().clone() for name, p in network.named_parameters()}
+    weights = {name: p.detach().clone() for name, p in network.named_parameters()}
+    return records, result.stopped, weights, len(heard)
 
 
 def every_case():
-    """Records, reason of the end, and weights of every case, by name."""
+    """Records, reason of the end, weights, and how often progress was told, of every case by name."""
     found = {name: fitted(network_of(kind), kind(), options) for name, (kind, options) in CASES.items()}
     for name, make in TASKS.items():
         task = make()
@@ -91,7 +93,7 @@ def every_case():
         problem = task.problem()
         if hasattr(problem, "_weight"):
             problem._weight = problem._weight.double()
-        found[name] = fitted(network, problem, {"batch_size": 5, "epochs": 2})
+        found[name] = fitted(network, problem, {"batch_size": 5, "epoch_size": 40, "epochs": 2})
     return found
 
 
@@ -118,13 +120,16 @@ def all_cases(index, count, port, folder):
     torch.save(every_case(), Path(folder) / f"{index}.pt")
 
 
+RESUMED = {"batch_size": 16, "epoch_size": 160, "accumulate": 3, "ema": 0.9}
+
+
 def resumed_run(index, count, port, folder, last=None):
     """A training with dropout, whose process ``last`` batches kill."""
     join(index, count, port)
     training.CHECKPOINT_SECONDS = 0.0
     torch.manual_seed(index)  # the first one's weights are given to all
     network = Summing(dropout=0.3)
-    records, *_ = fitted(network, Sums(last=last), {"batch_size": 16, "accumulate": 3, "ema": 0.9}, Path(folder))
+    records, *_ = fitted(network, Sums(last=last), RESUMED, Path(folder))
     torch.save((records, network.state_dict()), Path(folder) / f"{index}.pt")
 
 
@@ -165,7 +170,7 @@ def together(target, count, *arguments):
     return [started(target, index, count, port, *arguments) for index in range(count)]
 
 
-def ended(processes, seconds=120):
+def ended(processes, seconds=300):
     until = time.monotonic() + seconds
     for process in processes:
         process.join(max(0.0, until - time.monotonic()))

@@ -29,7 +29,7 @@ def command(
     skip_bad_series: o.SkipBadSeries = False,
     as_json: o.AsJson = False,
 ) -> None:
-    """Score RUN beside the naive baselines, on its test range or on DATA after what its training has seen."""
+    """Score RUN beside baselines, on its own test part or on DATA that its training has not seen."""
     from unroll.report import render_scores
     from unroll.tasks import load_run
 

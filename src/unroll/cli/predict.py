@@ -31,7 +31,8 @@ def command(
     out: Destination = None,
     as_json: o.AsJson = False,
 ) -> None:
-    """Forecast the steps that follow the end of DATA, as CSV. DATA needs history only.
+    """Forecast the steps that follow the end of DATA, as CSV. DATA needs history only, and what is
+    known of the future where the run reads that.
 
     Of other tasks than forecasting: what the network says of every example of DATA.
     """

@@ -82,7 +82,7 @@ def seen_until(series_set: SeriesSet, refit: Refit, split: str, horizon: int) ->
     ranges = {}
     for series in series_set.series:
         end = series.rows - refit.behind[-1] + horizon
-        cut.append(replace(series, times=series.times[:end], values=series.values[:end]))
+        cut.append(replace(series, times=series.times[:end], values=series.values[:end], ahead=None))
         origin = series.rows - refit.behind[0]
         learned = origin - _validated(split, origin)
         ranges[series.name] = Ranges((0, learned), (learned, origin), (origin, end))

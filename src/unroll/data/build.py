@@ -71,11 +71,11 @@ def to_series(
         series, notes = [on_grid(piece, step) for piece in found], notes + skipped_notes
     if columns.known or parts or times == "irregular":
         found, series = _cut(table, columns, found, series)
-    if missing == "error":
-        _refuse_missing(table, columns, found, series)
     if columns.static:
         fixed = {s.name: static_values(table, columns, whole[s.name], missing) for s in series}
         series = [replace(s, static=fixed[s.name]) for s in series]
+    if missing == "error":
+        _refuse_missing(table, columns, found, series)
     series_set = SeriesSet(
         tuple(derive(one, step, parts) for one in series), columns.targets, columns.features, columns.time,
         columns.group, step, table.name, table.fingerprint, notes,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from unroll.data.ahead import clock
-from unroll.data.scale import Scaler
+from unroll.data.scale import Fit, Scaler
 from unroll.data.series import STEP_COLUMN, Series, SeriesSet, carried
 from unroll.data.split import Ranges
 from unroll.data.statics import Static
@@ -78,12 +78,16 @@ class Inputs:
             parts.append(np.tile(static.encoded(value, series.name), (series.rows, 1)))
         return np.nan_to_num(np.concatenate(parts, axis=1), nan=0.0).astype(np.float32)
 
-    def elapsed(self, series: Series, scaler: Scaler, origins: np.ndarray, horizon: int) -> np.ndarray:
-        """(len(origins), horizon, 1) float32: the time from the last row before each origin to the rows after it."""
+    def elapsed(self, times: np.ndarray, start: np.ndarray, horizon: int, fits: Sequence[Fit]) -> np.ndarray:
+        """(n, horizon, 1) float32: the time from the row before each ``start`` to those that follow, by ``clock``.
+
+        ``fits`` are those of the rows' n series.
+        """
         assert self.step is not None
-        times, fit = clock(series.times), scaler.fits[series.name]
-        passed = times[origins[:, None] + np.arange(horizon)] - times[origins - 1][:, None]
-        return ((np.log(passed) - fit.mean[self.step]) / fit.deviation[self.step])[..., None].astype(np.float32)
+        mean = np.array([fit.mean[self.step] for fit in fits])[:, None]
+        deviation = np.array([fit.deviation[self.step] for fit in fits])[:, None]
+        passed = times[start[:, None] + np.arange(horizon)] - times[start - 1][:, None]
+        return ((np.log(passed) - mean) / deviation)[..., None].astype(np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         return {

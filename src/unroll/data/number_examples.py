@@ -13,7 +13,7 @@ import polars as pl
 
 from unroll.data.examples import Examples
 from unroll.data.numbers import numeric_columns, read_numbers
-from unroll.data.table import Table, file_bytes, read_table
+from unroll.data.table import Table, file_bytes, read_table, unzipped
 from unroll.data.textfile import plain_utf8
 from unroll.data.tsfile import read_ts
 from unroll.data.wording import listed
@@ -23,8 +23,10 @@ MISSING = ("error", "carry")
 
 
 def read_ts_examples(path: Path) -> Examples:
-    """The cases of a .ts file. Raises DataError naming its row."""
+    """The cases of a .ts file, also packed by gzip. Raises DataError naming its row."""
     data = file_bytes(path)
+    if path.suffix.lower() == ".gz":
+        data = unzipped(data, path.name)
     found = read_ts(plain_utf8(data, path.name).decode(), path.name)
     return Examples(
         name=path.name,

@@ -61,7 +61,7 @@ def use(path: str | Path) -> list[str]:
     """Remember the data sets in a local folder, searched with its subfolders, or beside a local file.
 
     Files are recognised by name and checksum, packed by gzip or not; the names of the complete data sets come back.
-    A file with a known name and another content is warned about.
+    A file with a known name and another content is warned about, and a data set of which some files are missing.
 
     Raises:
         DataError: the path does not exist, or no complete data set is there; the message lists what was
@@ -92,6 +92,8 @@ def use(path: str | Path) -> list[str]:
         raise _nothing_found(place, [*partly, *wrong])
     if wrong:
         warnings.warn(f"not used, the content is not the data set's: {'; '.join(wrong)}", stacklevel=2)
+    elif partly:
+        warnings.warn(f"not complete: {'; '.join(partly)}", stacklevel=2)
     return names
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unroll.data.ahead import clock
 from unroll.data.inputs import Inputs
 from unroll.data.lengths import check_lengths, short_error, too_short
 from unroll.data.scale import Scaler
@@ -104,7 +105,7 @@ class Windows:
         inputs = torch.from_numpy(start[:, None] + np.arange(-self.input_length, 0))
         ahead = torch.from_numpy(start[:, None] + np.arange(self.horizon))
         last = self._x[torch.from_numpy(start - 1), : len(self.series_set.targets)]
-        future = self._future(series, origins, ahead)
+        future = self._future(series, start, ahead)
         return Batch(self._x[inputs], self._y[ahead], self._mask[ahead], last, future)
 
     def targets_original(self, part: str, indices: Any) -> Targets:
@@ -113,15 +114,12 @@ class Windows:
         ahead = (self._base[series] + origins)[:, None] + np.arange(self.horizon)
         return Targets(self._values[ahead], self._times[ahead], series, origins)
 
-    def _future(self, series: np.ndarray, origins: np.ndarray, ahead: Tensor) -> Tensor:
+    def _future(self, series: np.ndarray, start: np.ndarray, ahead: Tensor) -> Tensor:
         known = self._x[ahead][..., torch.from_numpy(self.inputs.future)]
         if self.inputs.step is None:
             return known
-        passed = np.empty((len(origins), self.horizon, 1), np.float32)
-        for index in np.unique(series):
-            own = series == index
-            one = self.series_set.series[index]
-            passed[own] = self.inputs.elapsed(one, self.scaler, origins[own], self.horizon)
+        fits = [self.scaler.fits[self.series_set.series[index].name] for index in series]
+        passed = self.inputs.elapsed(self._clock, start, self.horizon, fits)
         return torch.cat([known, torch.from_numpy(passed)], dim=-1)
 
     def _store_rows(self) -> None:
@@ -130,6 +128,7 @@ class Windows:
         self._base = np.cumsum([0, *(s.rows for s in series)])[:-1]
         self._values = np.concatenate([s.values[:, :targets] for s in series])
         self._times = np.concatenate([s.times for s in series])
+        self._clock = clock(self._times)
         self._x = torch.from_numpy(np.concatenate([self.inputs.rows(s, self.scaler) for s in series]))
         self._y = torch.from_numpy(np.concatenate([np.nan_to_num(v, nan=0.0).astype(np.float32) for v in scaled]))
         self._mask = torch.from_numpy(~np.isnan(self._values))
@@ -206,5 +205,6 @@ def origin_window(
         return window, last
     known = rows[origin:, inputs.future][None]
     if inputs.step is not None:
-        known = np.concatenate([known, inputs.elapsed(series, scaler, np.array([origin]), horizon)], axis=-1)
+        passed = inputs.elapsed(clock(series.times), np.array([origin]), horizon, [scaler.fits[series.name]])
+        known = np.concatenate([known, passed], axis=-1)
     return window, last, torch.from_numpy(known)

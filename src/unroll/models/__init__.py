@@ -12,10 +12,11 @@ from unroll.models.pooling import AttentionPooling, LastPooling, MaxPooling, Mea
 from unroll.models.positions import sinusoids
 from unroll.models.recursive import RecursiveForecast
 from unroll.models.registry import ATTENTIONS, POOLINGS, attention, pooling
+from unroll.models.seasonal import LastSeason
 from unroll.models.segments import SegmentForecast
 from unroll.models.tag import FeatureHead, MorphemeHead, SequenceHead, TagHead, WordTagger
 from unroll.models.transformer import TransformerEncoder
-from unroll.models.words import WordBatch, WordEncoder
+from unroll.models.words import LetterReader, Spelling, WordBatch, WordEncoder
 
 __all__ = [
     "ATTENTIONS",
@@ -32,7 +33,9 @@ __all__ = [
     "GeneralAttention",
     "KeyValueState",
     "LastPooling",
+    "LastSeason",
     "LastValue",
+    "LetterReader",
     "MaxPooling",
     "MeanPooling",
     "Memory",
@@ -45,6 +48,7 @@ __all__ = [
     "SegmentForecast",
     "SequenceClassifier",
     "SequenceHead",
+    "Spelling",
     "TagHead",
     "TransformerEncoder",
     "TransformerStream",

@@ -23,10 +23,13 @@ class SequenceClassifier(nn.Module):
         encoder: ``batch_first=True``; reads what is embedded, or the channels as they are.
         pool: of the encoder's output size.
         classes: how many.
-        tokens: how many numbers tokens have, or None where the input is (batch, T, channels).
+        tokens: how many numbers tokens have, or None where the input is (batch, T, channels). A step may have several
+            numbers, of the runs of tokens that end at it: their vectors are added (Bojanowski et al. 2017,
+            section 3.2).
         dropout: of what is embedded and of what is pooled.
 
-    Shapes: ``x`` (batch, T) int64 or (batch, T, channels), ``lengths`` (batch,), result (batch, classes).
+    Shapes: ``x`` (batch, T) or (batch, T, numbers) int64, or (batch, T, channels); ``lengths`` (batch,); result (batch,
+    classes).
 
     Example::
 
@@ -62,7 +65,9 @@ class SequenceClassifier(nn.Module):
 
     def embedded(self, x: Tensor) -> Tensor:
         """What the encoder reads, (batch, T, input_size), in the network's own dtype."""
-        return x.to(self.head.weight.dtype) if self.embedding is None else self.embedding(x)
+        if self.embedding is None:
+            return x.to(self.head.weight.dtype)
+        return self.embedding(x).sum(-2) if x.dim() == 3 else self.embedding(x)
 
     def scores(self, summary: Tensor) -> Tensor:
         """From what is pooled, (batch, output_size)."""

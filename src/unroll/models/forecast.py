@@ -86,9 +86,9 @@ class ForecastNetwork(nn.Module, ABC):
 
 
 class DirectForecast(ForecastNetwork):
-    r"""All steps of the horizon at once from the encoder's last output.
+    r"""All steps of the horizon at once from the encoder's last output s.
 
-    .. math:: \hat y'_{T+1 \dots T+h} = W \,\mathrm{encoder}(x'_1, \dots, x'_T)_T + b
+    .. math:: \hat y'_{T+1 \dots T+h} = W s + b, \qquad s = \mathrm{encoder}(x'_1, \dots, x'_T)_T
 
     What is known of the steps to be forecast, f, is read step by step beside the encoder's last output s, by the same
     weights at every step (the temporal decoder of TiDE, Das et al. 2023, with one hidden layer):
@@ -120,7 +120,7 @@ class DirectForecast(ForecastNetwork):
         self.effect = nn.Linear(size, targets * self.numbers, bias=False) if future else None
 
     def read(self, x: Tensor, level: Level) -> Tensor:
-        """Targets normalised, features as they are."""
+        """Targets normalised, other channels as they are."""
         read = x.clone()
         read[..., : self.targets] = self.normalise(x[..., : self.targets], level)
         return read

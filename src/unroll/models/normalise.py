@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -126,7 +126,7 @@ class RevIN(Normalisation):
 NORMALISATIONS: dict[str, type[Normalisation]] = {"last": LastValue, "revin": RevIN, "none": Unchanged}
 
 
-def normalisation(name: str, targets: int, **options: bool) -> Normalisation:
+def normalisation(name: str, targets: int, **options: Any) -> Normalisation:
     """The normalisation ``name`` of ``NORMALISATIONS``.
 
     Raises:

@@ -36,7 +36,7 @@ def backtest_text(
     source = fmt.clean(result["data"].get("source", ""))
     lines = [*wrapped(f"{source} · {facts.job_of(result)} · {_plan(result)}", width, unicode), ""]
     names = [text_of(e.label, unicode) for e in facts.entries(result)]
-    columns = {head: [text_of(c, unicode) for c in cells] for head, cells in _columns(result)}
+    columns = {text_of(head, unicode): [text_of(c, unicode) for c in cells] for head, cells in _columns(result)}
     lines += [*table_lines("forecaster", names, columns, width, unicode), ""]
     for sentence in result["answer"]["sentences"]:
         lines += wrapped(sentence, width, unicode)

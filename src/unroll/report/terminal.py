@@ -22,10 +22,21 @@ _ASCII = {
 }  # fmt: skip
 _BOLD, _DIM, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
 
-_LEFT = ("95 % interval", "gradient reaches")
+_REACHES, _WHICH = "gradient reaches", ""
+_LEFT = ("95 % interval", _REACHES, _WHICH)
 
 # The order in which columns leave when the table does not fit.
-_OPTIONAL = ("memory", "step", "coverage", "quantiles hold", "train", "parameters", "gradient reaches", "95 % interval")
+_OPTIONAL = (
+    "memory",
+    "step",
+    "coverage",
+    "quantiles hold",
+    "train",
+    "parameters",
+    _REACHES,
+    _WHICH,
+    "95 % interval",
+)
 
 
 def render_terminal(
@@ -98,7 +109,7 @@ def _columns(result: Result, entries: Sequence[Entry], places: int) -> dict[str,
         "train": [fmt.seconds(e.raw.get("train_seconds")) for e in entries],
         "step": [fmt.microseconds(e.raw.get("step_microseconds")) for e in entries],
         "memory": [fmt.megabytes(e.raw.get("peak_memory_mb")) for e in entries],
-        "gradient reaches": _reaches(entries),
+        _REACHES if any(e.raw.get("gradient") for e in entries) else _WHICH: _reaches(entries),
     }
     return {head: cells for head, cells in columns.items() if any(c.strip() for c in cells)}
 

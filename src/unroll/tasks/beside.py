@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import Any
 
 from unroll.errors import ConfigError, DataError
 from unroll.tasks.estimator import Estimator
-from unroll.tasks.kept import Kept, kept_in
+from unroll.tasks.kept import Kept, keep, kept_in
 from unroll.tasks.ragged import RaggedTask
 
 
@@ -16,6 +17,7 @@ class RaggedEstimator(Estimator):
 
     task: Any
     _beside: tuple[list[Any], list[str]] | None = None
+    _lacking = False
 
     @abstractmethod
     def _restored(self, name: str, kept: Kept) -> Any:
@@ -24,6 +26,18 @@ class RaggedEstimator(Estimator):
     def _known(self) -> list[Any]:
         """The baselines that the record of the data is enough for."""
         return []
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write config, data record and weights to a run folder, and the baselines where they are fitted or kept.
+
+        They are fitted by ``evaluate``, so evaluate first what was trained on data that will not be at hand.
+        """
+        path = super().save(folder, overwrite=overwrite)
+        if self._beside is not None or (self.task is None and kept_in(self.folder) is not None):
+            baselines, _ = self.baselines()
+            if not self._lacking:
+                keep(baselines, path)
+        return path
 
     def baselines(self) -> tuple[list[Any], list[str]]:
         """The baselines of the run, and what there is to say of those that are missing.
@@ -42,7 +56,7 @@ class RaggedEstimator(Estimator):
         try:
             task = self._training_task(self.data_options)
         except (DataError, ConfigError) as error:
-            known = self._known()
+            known, self._lacking = self._known(), True
             but = f" but {', '.join(b.name for b in known)}" if known else ""
             return known, [f"no baselines{but}: the run keeps none, and {error.received}"]
         found, absent = task.baselines()

@@ -78,8 +78,9 @@ class Classifier(RaggedEstimator):
 
         Returns:
             a polars frame: the sequence's name where it has one, ``class``, ``probability``, one column of
-            probabilities per class (``p(name)``), and for documents ``tokens`` and ``known``: how many there are, and
-            the share of them that training had (null for an empty document, which has none).
+            probabilities per class (``p(name)``), and for documents ``tokens``, ``read`` and ``known``: how many
+            there are, how many of them were read (``longest``), and the share of these that training had (null for an
+            empty document, which has none).
 
         Raises:
             DataError: ``data`` cannot be read.
@@ -100,7 +101,8 @@ class Classifier(RaggedEstimator):
         columns |= {f"p({name})": found[:, k] for k, name in enumerate(classes)}
         if isinstance(input, TextInput):
             share = input.known_share(ragged)
-            columns["tokens"] = ragged.lengths[indices]
+            columns["tokens"] = [input.count(examples.texts[k]) for k in indices]
+            columns["read"] = ragged.lengths[indices]
             columns["known"] = pl.Series([share[k] for k in indices], dtype=pl.Float64)
         return pl.DataFrame(columns)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from unroll.data import Examples, Ragged, Vocabulary, carried_sequences, usual_unit
+from unroll.data.ngrams import NGrams
 from unroll.data.vocabulary import UNKNOWN
 from unroll.errors import DataError, reading_record
 from unroll.tasks.classify_options import ClassifyOptions
@@ -51,6 +52,7 @@ class TextInput(Input):
     longest: int
     embedding: int
     chosen: str
+    grams: NGrams
     what = "document"
 
     @classmethod
@@ -60,19 +62,31 @@ class TextInput(Input):
         vocabulary = Vocabulary.fit(
             texts, unit, lower=not options.keep_case, min_count=options.min_count, size=options.vocabulary
         )
-        return cls(vocabulary, options.longest, options.embedding, why)
+        grams = NGrams.fit(
+            [vocabulary.encode(text)[: options.longest] for text in texts] if options.ngrams > 1 else [],
+            len(vocabulary),
+            options.ngrams,
+            min_count=options.min_count,
+            size=options.vocabulary,
+        )
+        return cls(vocabulary, options.longest, options.embedding, why, grams)
 
     def encode(self, examples: Examples) -> Ragged:
         if not examples.is_text:
             raise DataError(f"{examples.name} holds numbers", expected="documents, as the training had")
-        return Ragged.of([self.cut(text) for text in examples.texts], np.empty(0, np.int64))
+        like = np.empty((0, self.grams.longest)[: 1 if self.grams.longest == 1 else 2], np.int64)
+        return Ragged.of([self.cut(text) for text in examples.texts], like)
 
     def cut(self, text: str) -> np.ndarray:
-        return self.vocabulary.encode(text)[: self.longest]
+        return self.grams.encode(self.vocabulary.encode(text)[: self.longest])
+
+    def count(self, text: str) -> int:
+        """How many tokens a document has, read or not."""
+        return len(self.vocabulary.encode(text))
 
     @property
     def tokens(self) -> int:
-        return len(self.vocabulary)
+        return self.grams.count
 
     @property
     def width(self) -> int:
@@ -80,14 +94,15 @@ class TextInput(Input):
 
     def known_share(self, ragged: Ragged) -> list[float | None]:
         """Of each document's tokens, the share that training had; None of a document without any."""
-        known = [ragged.sequence(k) != UNKNOWN for k in range(len(ragged))]
+        known = [ragged.sequence(k).reshape(-1, self.grams.longest)[:, 0] != UNKNOWN for k in range(len(ragged))]
         return [float(own.mean()) if len(own) else None for own in known]
 
     def told(self) -> str:
         case = "" if self.vocabulary.lower else ", case kept"
+        runs = [f", {len(known):,} runs of {n}" for n, known in enumerate(self.grams.runs, 2)]
         return (
-            f"a token is a {self.vocabulary.unit} ({self.chosen}{case}); {self.tokens - 1:,} known, learned from "
-            f"{self.vocabulary.fitted_on:,} training documents"
+            f"a token is a {self.vocabulary.unit} ({self.chosen}{case}); {len(self.vocabulary) - 1:,} known"
+            f"{''.join(runs)}, learned from {self.vocabulary.fitted_on:,} training documents"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,6 +112,7 @@ class TextInput(Input):
             "longest": self.longest,
             "embedding": self.embedding,
             "chosen": self.chosen,
+            "ngrams": self.grams.to_dict(),
         }
 
 
@@ -209,7 +225,8 @@ def input_from(record: Mapping[str, Any]) -> TextInput | NumberInput:
     with reading_record():
         if record["kind"] == "text":
             vocabulary = Vocabulary.from_dict(record["vocabulary"])
-            return TextInput(vocabulary, record["longest"], record["embedding"], record["chosen"])
+            grams = NGrams.from_dict(record["ngrams"]) if "ngrams" in record else NGrams(len(vocabulary), ())
+            return TextInput(vocabulary, record["longest"], record["embedding"], record["chosen"], grams)
         mean, deviation = (np.asarray(record[name], np.float64) for name in ("mean", "deviation"))
         order = record.get("order")
         return NumberInput(

@@ -54,7 +54,8 @@ class ClassifyOptions(RandomSplit):
     )
     keep_case: bool = option("Tell upper and lower case apart.", False)
     min_count: int = option("Rarer tokens are unknown.", 2, metavar="N")
-    vocabulary: int = option("At most this many tokens.", 30_000, metavar="N")
+    vocabulary: int = option("At most this many tokens, and runs of each length.", 30_000, metavar="N")
+    ngrams: int = option("Each step also has the runs of up to N tokens that end at it (2 to 4).", 1, metavar="N")
     longest: int = option("Documents are cut to their first N tokens.", 1_000, metavar="N")
     scale: str | None = option(
         "Numbers: standard: with the mean and deviation of training; none: as they are.",
@@ -95,7 +96,7 @@ class ClassifyOptions(RandomSplit):
         check_choice("class-weight", self.class_weight, WEIGHTS)
         check_choice("metric", self.metric, METRICS)
         check_choice("scale", self.scale, SCALES)
-        check_counts(self, ("min_count", "vocabulary", "longest", "embedding", "batch_tokens"))
+        check_counts(self, ("min_count", "ngrams", "vocabulary", "longest", "embedding", "batch_tokens"))
         check_share("label-smoothing", self.label_smoothing)
         if self.permute is not None and self.permute < 0:
             raise ConfigError(f"--permute {self.permute}", expected="0 or more: a seed")

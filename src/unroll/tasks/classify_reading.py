@@ -24,7 +24,7 @@ from unroll.data.split import PARTS
 from unroll.data.wording import counted, listed
 from unroll.errors import ConfigError, DataError
 from unroll.tasks.classify_options import ClassifyData, ClassifyOptions
-from unroll.tasks.sources import files_of, given_parts, own_parts
+from unroll.tasks.sources import files_of, given_parts, own_parts, shown_name
 
 
 def read_examples(source: Any, data: ClassifyData, *, labels: bool = True, part: str = "train") -> Examples:
@@ -59,7 +59,7 @@ def read_examples(source: Any, data: ClassifyData, *, labels: bool = True, part:
 def _without_columns(files: list[Path], name: str, labels: bool) -> Examples | None:
     """The examples of files that say themselves what they hold; None where columns must be named."""
     path = files[0]
-    if path.suffix.lower() == ".ts":
+    if path.name.lower().removesuffix(".gz").endswith(".ts"):
         return read_ts_examples(path)
     if is_idx(path):
         return read_pixels(path, labels=labels)
@@ -114,7 +114,7 @@ def read_parts(source: Any, data: ClassifyData, options: ClassifyOptions) -> Par
         notes += more.notes
         joined = joined.joined(replace(more, notes=()))
     notes += _repeated(joined, indices, given) + _rare(joined, indices)
-    return Parts(joined, indices, tuple(notes), own.name)
+    return Parts(joined, indices, tuple(notes), shown_name(source, own.name))
 
 
 def _shares(options: ClassifyOptions, count: int, given: dict[str, Examples]) -> list[float]:

@@ -16,6 +16,7 @@ from unroll.tasks.classify_inputs import NumberInput, TextInput
 from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double
 from unroll.tasks.ragged import given_files, split_facts, split_record, spread
+from unroll.tasks.sources import said_of_own_parts
 
 if TYPE_CHECKING:
     from unroll.tasks.classify import ClassifyTask
@@ -56,7 +57,7 @@ def protocol(task: ClassifyTask) -> str:
     )
     weights = " with classes weighted so that all count alike" if o.class_weight == "balanced" else ""
     return (
-        f"{split}{given_files(task.data)}"
+        f"{split}{given_files(task.data)}{said_of_own_parts(task.notes)}"
         f"What the network reads is fitted on the training part alone: {task.input.told()}. "
         f"Batches hold {task.input.what}s of like length, at most {o.batch_tokens:,} steps with their padding, which "
         "no layer reads. "

@@ -147,15 +147,6 @@ class ForecastTask(Task):
             return scaled * deviation + mean
         return np.sort(scaled, axis=-1) * deviation[..., None] + mean[..., None]
 
-    def bounds(
-        self, forecaster: nn.Module | Baseline, part: str, indices: np.ndarray, forecast: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The outermost quantiles in original units; of a forecaster that gives a number, ``forecast`` twice."""
-        if not (self.options.levels and isinstance(forecaster, nn.Module)):
-            return forecast, forecast
-        told = self.told(forecaster, part, indices)
-        return told[..., 0], told[..., -1]
-
     def errors(self, forecaster: nn.Module | Baseline, part: str = "test") -> WindowErrors:
         """Score every window of ``part``. Raises LeakageError if anything was fitted on what is scored."""
         indices = np.arange(self.windows.count(part))
@@ -178,7 +169,7 @@ class ForecastTask(Task):
         fitted = intervals.fitted(self, forecaster) if part == "test" else None
         if fitted is None:
             return errors
-        bounds = fitted.bounds(*self.bounds(forecaster, part, indices, forecast), deviation)
+        bounds = fitted.bounds(*intervals.outermost(told), deviation)
         return errors.with_sums(interval_sums(truth.values, *bounds, mase_scale=scale, level=fitted.level))
 
     def calibration(self, network: nn.Module) -> dict[str, Any] | None:

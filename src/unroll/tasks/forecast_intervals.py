@@ -45,8 +45,13 @@ def fitted(task: ForecastTask, forecaster: nn.Module | Baseline) -> Conformal | 
         return task.fitted_intervals.get(NETWORK if isinstance(forecaster, nn.Module) else forecaster.name)
     indices = _calibrating(task)
     truth = task.windows.targets_original("valid", indices)
-    bounds = task.bounds(forecaster, "valid", indices, task.forecast(forecaster, "valid", indices))
+    bounds = outermost(task.told(forecaster, "valid", indices))
     return Conformal.fit(*bounds, truth.values, task.deviation("valid", indices), task.interval)
+
+
+def outermost(told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A forecaster's own bounds (windows, horizon, targets): its outermost quantiles, or its one number twice."""
+    return (told, told) if told.ndim == 3 else (told[..., 0], told[..., -1])
 
 
 def naive(task: ForecastTask) -> list[Baseline]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from unroll.errors import ConfigError
 from unroll.models import DirectForecast, ForecastNetwork, RecursiveForecast, SegmentForecast
@@ -44,7 +44,7 @@ def build_network(options: NetworkOptions, learned: ForecastOptions, sizes: Size
             fix="Give --decode direct, or targets only: no --feature, --known, --static, --calendar, --missing mask or "
             "--times irregular",
         )
-    normalise = _normalisation(learned, targets)
+    normalise = _normalisation(learned, sizes)
     quantiles = len(learned.levels) or None
     if learned.decode == "direct":
         encoder = build_encoder(options, channels)
@@ -80,6 +80,8 @@ def segment_length(learned: ForecastOptions, sizes: Sizes) -> int:
     return learned.segment
 
 
-def _normalisation(learned: ForecastOptions, targets: int) -> Normalisation:
-    own = {"affine": learned.affine} if learned.normalise == "revin" else {}
-    return normalisation(learned.normalise, targets, **own)
+def _normalisation(learned: ForecastOptions, sizes: Sizes) -> Normalisation:
+    if learned.normalise == "seasonal" and not sizes.season:
+        raise ConfigError("--normalise seasonal without a season", fix="Give --season")
+    own: dict[str, dict[str, Any]] = {"revin": {"affine": learned.affine}, "seasonal": {"season": sizes.season}}
+    return normalisation(learned.normalise, sizes.targets, **own.get(learned.normalise, {}))

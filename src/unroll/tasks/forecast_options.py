@@ -79,7 +79,8 @@ class ForecastOptions:
         "Steps per segment, read and written.", metavar="N", shown="a season, or 12", under=NETWORK
     )
     normalise: str = option(
-        "What is taken off each window: its last value, its mean and deviation (revin), or none.",
+        "What is taken off each window: its last value, its last season over its deviation (seasonal), its mean and "
+        "deviation (revin), or none.",
         "last",
         metavar="|".join(NORMALISATIONS),
         under=NETWORK,

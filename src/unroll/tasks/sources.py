@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from unroll.data.registry import resolve
+from unroll.data.registry import known_name, resolve
+
+_OWN = "parts that the data set "
 
 
 def files_of(source: Any, part: str) -> list[Path] | None:
@@ -29,7 +31,20 @@ def given_parts(source: Any, valid: str | None, test: str | None) -> dict[str, A
     return given
 
 
+def shown_name(source: Any, file: str) -> str:
+    """The name of the data set that ``source`` is the name of, else ``file``."""
+    files = files_of(source, "train")
+    if files is None or files == [Path(source).expanduser()]:
+        return file
+    return known_name(str(source)) or file
+
+
 def own_parts(source: Any, given: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     """Which of the ``given`` parts are files of the data set ``source`` itself, in words; ``names`` are theirs."""
     own = [f"{part}: {names[part]}" for part, path in given.items() if path is source]
-    return [f"parts that the data set {source} itself has: {', '.join(own)}"] if own else []
+    return [f"{_OWN}{source} itself has: {', '.join(own)}"] if own else []
+
+
+def said_of_own_parts(notes: Sequence[str]) -> str:
+    """What ``own_parts`` said, as a sentence among others; empty where it said nothing."""
+    return "".join(f"{note[0].upper()}{note[1:]}. " for note in notes if note.startswith(_OWN))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from unroll.data.sentences import Sentences
 from unroll.errors import ConfigError
 from unroll.models.tag import FeatureHead, MorphemeHead, SequenceHead, TagHead, WordTagger
-from unroll.models.words import WordBatch, WordEncoder
+from unroll.models.words import LetterReader, WordBatch, WordEncoder
 from unroll.tasks import tag_result as result
 from unroll.tasks.contract import TaskKind
 from unroll.tasks.network import NetworkOptions, build_encoder
@@ -24,7 +24,7 @@ from unroll.tasks.tag_errors import FEATURES, METRICS, SPANS, TagErrors, tag_err
 from unroll.tasks.tag_fitting import fit_tags, numbers_of
 from unroll.tasks.tag_inputs import EncodedSentences, WordInput
 from unroll.tasks.tag_options import READING, TagData, TagOptions
-from unroll.tasks.tag_reading import read_tagged, rewritten
+from unroll.tasks.tag_reading import in_order, read_tagged
 from unroll.tasks.tag_sets import FeatureSet, Tags
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class TagTask(RaggedTask):
         return self.sentences.where(index)
 
     def read_width(self) -> int:
-        return self.options.embedding + 2 * self.options.letter_size
+        return self.options.embedding + 2 * self.options.letter_size * len(self.input.letters)
 
     def directions(self) -> int:
         return 1 if self.options.one_way else 2
@@ -183,11 +183,13 @@ def build_tagger(
 ) -> WordTagger:
     """The network ``network`` and ``options`` describe; letters are read by the same kind of cell as words."""
     small = NetworkOptions(network.cell, options.letter_size)
-    letters = build_encoder(small, options.letter_size, bidirectional=True)
-    encoder = build_encoder(network, options.embedding + letters.output_size, bidirectional=not options.one_way)
+    letters = [
+        LetterReader(len(own), build_encoder(small, options.letter_size, bidirectional=True)) for own in input.letters
+    ]
+    width = options.embedding + sum(reader.encoder.output_size for reader in letters)
+    encoder = build_encoder(network, width, bidirectional=not options.one_way)
     reader = WordEncoder(
         len(input.words) + 1,
-        len(input.letters),
         options.embedding,
         letters,
         encoder,
@@ -224,7 +226,7 @@ def prepare(source: Any, data: TagData, options: TagOptions) -> TagTask:
     tags, marks, decoder = fit_tags(held, options.decoder, options.joint, name)
     _check_metric(options.metric, marks)
     input = WordInput.fit([sentences.words[k] for k in train], options)
-    sentences = rewritten(sentences, tags)
+    sentences = in_order(sentences) if marks == FEATURES else sentences
     numbers = numbers_of(sentences.tags, tags)
     beside = read_beside(source, data, options.joint, sentences, train.tolist())
     more = result.notes(sentences, indices, numbers, decoder, options.decoder is None)

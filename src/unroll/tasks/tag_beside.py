@@ -10,9 +10,10 @@ import numpy as np
 
 from unroll.data.sentences import FIELDS, MISC, Sentences
 from unroll.errors import ConfigError, DataError, did_you_mean
+from unroll.tasks.tag_errors import FEATURES
 from unroll.tasks.tag_fitting import fit_tags, numbers_of
 from unroll.tasks.tag_options import TagData
-from unroll.tasks.tag_reading import all_tagged, read_source, rewritten
+from unroll.tasks.tag_reading import all_tagged, in_order, read_source
 from unroll.tasks.tag_sets import Tags, tags_from
 
 
@@ -56,7 +57,7 @@ def _one(field: str, source: Any, data: TagData, joint: str, sentences: Sentence
     if own.words != sentences.words[: len(own)]:
         raise DataError(f"{own.name} has other words with --beside {field}", expected="a CoNLL-U file")
     learned = set(train)
-    tags, _, decoder = fit_tags([[str(tag) for tag in own.tags[k]] for k in train], None, joint, own.name)
-    kept = rewritten(own, tags)
+    tags, marks, decoder = fit_tags([[str(tag) for tag in own.tags[k]] for k in train], None, joint, own.name)
+    kept = in_order(own) if marks == FEATURES else own
     every = [kept.tags[k] if k in learned else (None,) * len(words) for k, words in enumerate(sentences.words)]
     return Beside(field, tags, decoder, numbers_of(every, tags))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from unroll.data.features import parse_features, written_features
 from unroll.data.sentences import joined_share
 from unroll.errors import ConfigError, DataError
 from unroll.tasks.tag_errors import FEATURES, marks_of
@@ -39,6 +40,8 @@ def fit_tags(held: Sequence[Sequence[str]], decoder: str | None, joint: str, nam
             fix="Give another --field or --tag-column",
         )
     marks = marks_of(every)
+    if marks == FEATURES:
+        held = [[written_features(parse_features(tag)) for tag in own] for own in held]
     chosen = decoder or _usual_decoder(held, marks, joint)
     if chosen != "features":
         return FittedTags(TagSet.fit(held, joint if chosen == "morphemes" else None), marks, chosen)

@@ -12,7 +12,7 @@ from unroll.tasks.checks import RandomSplit, check_choice, check_counts, check_s
 from unroll.tasks.tag_errors import METRICS
 
 DECODERS = ("softmax", "crf", "morphemes", "features")
-LETTERS = ("character", "jamo")
+LETTERS, LETTERS_JOINED = ("character", "jamo"), "+"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ class TagOptions(RandomSplit):
     )
     joint: str = option("What joins the tags of the morphemes of a word.", "+", metavar="TEXT")
     letters: str | None = option(
-        "What words are spelled in: character or jamo.", metavar="NAME", shown="jamo for Korean, else character"
+        "What words are spelled in: character, jamo, or both: jamo+character.",
+        metavar="NAME",
+        shown="both for Korean, else character",
     )
     keep_case: bool = option("Tell words apart by case (their letters always are).", False)
     min_count: int = option("Rarer words have no vector of their own.", 2, metavar="N")
@@ -80,7 +82,11 @@ class TagOptions(RandomSplit):
     def check(self) -> None:
         """Raises ConfigError naming the option that is wrong."""
         check_choice("decoder", self.decoder, DECODERS)
-        check_choice("letters", self.letters, LETTERS)
+        units = [] if self.letters is None else self.letters.split(LETTERS_JOINED)
+        for unit in units:
+            check_choice("letters", unit, LETTERS)
+        if len(set(units)) < len(units):
+            raise ConfigError(f"--letters {self.letters}", expected="each kind once, as --letters jamo+character")
         check_choice("metric", self.metric, METRICS)
         check_counts(self, ("min_count", "embedding", "letter_size", "batch_tokens"))
         check_share("label-smoothing", self.label_smoothing)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from unroll.data import stratified
+from unroll.data.features import ordered_features
 from unroll.data.sentences import Sentences, read_sentences
 from unroll.data.split import PARTS
 from unroll.data.wording import counted
 from unroll.errors import DataError
-from unroll.tasks.sources import files_of, given_parts, own_parts
+from unroll.tasks.sources import files_of, given_parts, own_parts, shown_name
 from unroll.tasks.tag_options import TagData, TagOptions
-from unroll.tasks.tag_sets import Tags
 
 
 def read_source(source: Any, data: TagData, part: str = "train") -> Sentences:
@@ -43,10 +43,10 @@ def all_tagged(sentences: Sentences) -> Sentences:
     return sentences
 
 
-def rewritten(sentences: Sentences, tags: Tags) -> Sentences:
-    """``sentences`` with every tag in its one way of writing. Raises DataError naming a word whose tag has none."""
+def in_order(sentences: Sentences) -> Sentences:
+    """``sentences`` whose tags are features, these in their one order. Raises DataError naming a word without any."""
     written = tuple(
-        tuple(tags.normal(str(tag), f"at {sentences.where(k, i)}") for i, tag in enumerate(own))
+        tuple(ordered_features(str(tag), f"at {sentences.where(k, i)}") for i, tag in enumerate(own))
         for k, own in enumerate(sentences.tags)
     )
     return sentences if written == sentences.tags else replace(sentences, tags=written)
@@ -82,7 +82,7 @@ def read_tagged(
         if twice:
             notes.append(f"{twice:,} of {len(more):,} {part} sentences are also in training")
         joined = _joined(joined, more)
-    return joined, indices, notes, own.name
+    return joined, indices, notes, shown_name(source, own.name)
 
 
 def _joined(one: Sentences, other: Sentences) -> Sentences:

@@ -14,6 +14,7 @@ from unroll.data.wording import counted
 from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double
 from unroll.tasks.ragged import given_files, split_facts, split_record, spread
+from unroll.tasks.sources import said_of_own_parts
 from unroll.tasks.tag_errors import FEATURES, SPANS
 from unroll.tasks.tag_tables import tag_tables
 
@@ -48,7 +49,7 @@ def protocol(task: TagTask) -> str:
     o = task.options
     return (
         f"The sentences of {task.source} are split at random (seed {o.split_seed}, {o.split}); equal sentences come "
-        f"into the same part. {given_files(task.data)}"
+        f"into the same part. {given_files(task.data)}{said_of_own_parts(task.notes)}"
         "Words are as the file cuts them. Words, letters and tags are those of the "
         f"training part: {task.input.told()}; {task.tags.told()}. Networks learn the likelihood of the tags, stop "
         "early on the validation part and are scored once on the test part; a word is right where its whole tag is. "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from unroll.data.features import ordered_features, parse_features, written_features
+from unroll.data.features import parse_features, written_features
 
 
 class Tags(ABC):
@@ -28,10 +28,6 @@ class Tags(ABC):
     @abstractmethod
     def decode(self, numbers: Sequence[int]) -> str:
         """The tag that ``encode`` gave ``numbers`` of."""
-
-    def normal(self, tag: str, where: str) -> str:
-        """The one way to write ``tag``. Raises DataError, naming ``where``, for what is none."""
-        return tag
 
     @property
     @abstractmethod
@@ -134,9 +130,6 @@ class FeatureSet(Tags):
 
     def decode(self, numbers: Sequence[int]) -> str:
         return written_features({name: own[n - 1] for n, (name, own) in zip(numbers, self.values.items()) if n})
-
-    def normal(self, tag: str, where: str) -> str:
-        return ordered_features(tag, where)
 
     def told(self) -> str:
         many = f"{len(self.values)} attributes with {self.count - len(self.values)} values between them"

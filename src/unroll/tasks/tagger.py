@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from unroll.data.sentences import Sentences
+from unroll.data.wording import counted, listed
 from unroll.errors import DataError, reading_record
 from unroll.models.tag import WordTagger
 from unroll.tasks.beside import RaggedEstimator
@@ -18,10 +19,10 @@ from unroll.tasks.options import check_known, names
 from unroll.tasks.tag import KIND, TagTask, build_tagger, network_tags, prepare
 from unroll.tasks.tag_baselines import MostFrequentTag
 from unroll.tasks.tag_beside import Beside
-from unroll.tasks.tag_errors import tag_errors
+from unroll.tasks.tag_errors import FEATURES, tag_errors
 from unroll.tasks.tag_inputs import inputs_from
 from unroll.tasks.tag_options import TagData
-from unroll.tasks.tag_reading import all_tagged, read_source, rewritten
+from unroll.tasks.tag_reading import all_tagged, in_order, read_source
 
 
 class Tagger(RaggedEstimator):
@@ -106,6 +107,10 @@ class Tagger(RaggedEstimator):
         def scores(found: list[list[str]]) -> dict[str, float | None]:
             return tag_errors(truth, found, new, self.record["marks"]).scores()
 
+        missed = [tag for own in truth for tag in own if tags.encode(tag) is None]
+        if missed:
+            names = listed(sorted(set(missed)), 5)
+            notes = [f"{counted(len(missed), 'word')} with a tag that training has not: {names}", *notes]
         beside = {baseline.name: scores(baseline.tags(words)) for baseline in baselines}
         return {"sentences": len(indices), "network": scores(said), "baselines": beside, "notes": notes}
 
@@ -128,7 +133,8 @@ class Tagger(RaggedEstimator):
             return _given(data), np.arange(len(data))
         sentences = read_source(data, options, "test")
         if tagged:
-            sentences = rewritten(all_tagged(sentences), inputs_from(self.record)[1])
+            sentences = all_tagged(sentences)
+            sentences = in_order(sentences) if self.record["marks"] == FEATURES else sentences
         return sentences, np.arange(len(sentences))
 
     def _own_test(self, options: TagData) -> tuple[Sentences, np.ndarray]:
