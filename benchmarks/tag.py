@@ -26,7 +26,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "en-upos": (ENGLISH, "upos", {"beside": ["xpos", "feats"], "epochs": 8}),
     "en-xpos": (ENGLISH, "xpos", {"beside": ["upos", "feats"], "epochs": 8}),
     "ko-upos": (KOREAN, "upos", {"beside": ["xpos"], "word_dropout": 0.33, "epochs": 22}),
-    "ko-xpos": (KOREAN, "xpos", {"beside": ["upos"], "word_dropout": 0.33, "epochs": 20}),
+    "ko-xpos": (KOREAN, "xpos", {"beside": ["upos"], "word_dropout": 0.33, "epochs": 14}),
 }
 SMALL = {"hidden": 32, "embedding": 32, "letter_size": 24, "epochs": 2, "lr": 5e-3}
 
