@@ -39,6 +39,20 @@ def test_the_page_shows_the_share_with_its_own_interval(result):
     assert "91.4 %" in text
 
 
+def test_the_interval_of_an_example_is_drawn_and_named_and_its_numbers_stand_behind(result):
+    example = result["examples"][0]
+    low, high = ([v + move for v in example["forecasts"]["GRU 64"]] for move in (-3.0, 900.0))
+    plain = read(render(result)).figures["forecast-1"]
+    example["interval"] = {"of": "GRU 64", "level": 0.9, "low": low, "high": high}
+    page = read(render(result))
+    figure = page.figures["forecast-1"]
+    assert "Band: the 90 % interval of GRU 64." in " ".join(page.text.replace("\u00a0", " ").split())
+    assert figure.head[-2:] == ["GRU 64 from", "GRU 64 to"]
+    assert figure.rows[-1][-2:] == [cell for cell in figure.rows[-1][-2:] if cell]
+    assert len(figure.drawings[0]) > len(plain.drawings[0])
+    assert "Band: the" not in read(render(fake_result())).text
+
+
 def test_without_intervals_nothing_is_said_of_them():
     made = fake_result()
     assert "coverage" not in render_terminal(made, width=120)

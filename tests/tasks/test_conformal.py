@@ -166,6 +166,20 @@ def test_the_intervals_of_a_task_are_those_of_its_validation_errors():
     assert errors.scores()["interval width"] == pytest.approx((2 * move + 0 * new.values).mean())
 
 
+def test_the_examples_of_a_result_have_the_intervals_of_the_best_network_alone():
+    from unroll.tasks import NetworkOptions
+
+    task = task_of(shops(), "y", "z", group="shop", horizon=3, input=8, interval=0.8)
+    networks = {name: task.network(NetworkOptions("gru", 4), seed) for seed, name in enumerate(("one", "two"))}
+    for example in task.shown(networks, [LastValue()], "two")["examples"]:
+        band = example["interval"]
+        assert (band["of"], band["level"]) == ("two", 0.8)
+        middle = (np.array(band["low"]) + np.array(band["high"])) / 2
+        np.testing.assert_allclose(middle, example["forecasts"]["two"], rtol=1e-9)
+    without = task_of(shops(), "y", "z", group="shop", horizon=3, input=8, interval=0.0)
+    assert not any("interval" in example for example in without.shown(networks, [LastValue()], "two")["examples"])
+
+
 def test_nothing_after_the_validation_range_widens_an_interval():
     data = frame(160)
     late = data.with_columns(y=pl.when(pl.int_range(160) >= 140).then(pl.col("y") * 50).otherwise(pl.col("y")))

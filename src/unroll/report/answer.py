@@ -32,8 +32,7 @@ def answer(result: Result) -> str:
 
 
 def _facts(result: Result) -> str:
-    notes = [str(n) for n in result["data"].get("notes") or []]
-    told = ". ".join([facts.shape_of_data(result), *(note[:1].upper() + note[1:] for note in notes)])
+    told = facts.told_of_data(result)
     return paragraph(f"{told}. Candidates are matched by {_match(result)}.", "facts")
 
 

@@ -83,13 +83,13 @@ def _answer(result: Result) -> str:
         [e.label, *(cells[k] for _, cells in columns)]
         for k, e in enumerate(facts.entries(result))
     ]  # fmt: skip
-    notes = ". ".join([facts.shape_of_data(result), *(str(n) for n in result["data"].get("notes") or [])])
     return (
         f'<p class="eyebrow">{esc(result["name"])} · {esc(result["data"].get("source", ""))} · '
         f"{esc(facts.job_of(result))} · {esc(_plan(result))}</p>\n"
         f'<div id="answer" class="answer">\n<h1>{prose(facts.unbroken(result, first))}</h1>\n'
         + "\n".join(paragraph(facts.unbroken(result, s), "lead") for s in rest)
-        + f"\n{numbers(['Forecaster', *(head for head, _ in columns)], rows)}\n{paragraph(notes + '.', 'facts')}</div>"
+        + f"\n{numbers(['Forecaster', *(head for head, _ in columns)], rows)}\n"
+        + f"{paragraph(facts.told_of_data(result) + '.', 'facts')}</div>"
     )
 
 

@@ -159,6 +159,12 @@ def shape_of_data(result: Result) -> str:
     return f"{series}{fmt.count(data.get('rows'))} {unit_of(result)}" + (f": {split}" if split else "")
 
 
+def told_of_data(result: Result) -> str:
+    """Its shape, and what there is to say of it."""
+    notes = [str(n) for n in result["data"].get("notes") or []]
+    return ". ".join([shape_of_data(result), *(note[:1].upper() + note[1:] for note in notes)])
+
+
 def job_of(result: Result) -> str:
     """``forecast co2, 12 steps ahead``, or what the task calls itself."""
     task = result["task"]

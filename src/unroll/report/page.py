@@ -134,7 +134,7 @@ def _intervals(result: Result) -> str:
     best, covered = held[0]
     title = f"The {fmt.share(level)} intervals of {best.named} held {fmt.share(covered[0])} of what happened"
     note = "The share held has an interval of its own, from blocks of test windows: neighbours overlap."
-    return f"<h3>{prose(title)}</h3>\n{table}\n" + _why(note)
+    return f'<div>\n<h3>{prose(title)}</h3>\n{table}\n<p class="quiet">{prose(note)}</p>\n</div>'
 
 
 def _learning(result: Result) -> str:

@@ -197,7 +197,7 @@ class ForecastTask(Task):
         return result.protocol(self)
 
     def shown(self, networks: Mapping[str, nn.Module], baselines: Sequence[Baseline], best: str) -> dict[str, Any]:
-        return {"examples": result.examples(self, networks, baselines)}
+        return {"examples": result.examples(self, networks, baselines, best)}
 
     def probe(self, network: nn.Module) -> Probe:
         return result.probe(self, network)

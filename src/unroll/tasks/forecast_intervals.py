@@ -49,6 +49,16 @@ def fitted(task: ForecastTask, forecaster: nn.Module | Baseline) -> Conformal | 
     return Conformal.fit(*bounds, truth.values, task.deviation("valid", indices), task.interval)
 
 
+def around(
+    task: ForecastTask, forecaster: nn.Module | Baseline, indices: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The bounds (windows, horizon, targets) around the forecasts of test windows; None where there are none."""
+    own = fitted(task, forecaster)
+    if own is None:
+        return None
+    return own.bounds(*outermost(task.told(forecaster, "test", indices)), task.deviation("test", indices))
+
+
 def outermost(told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A forecaster's own bounds (windows, horizon, targets): its outermost quantiles, or its one number twice."""
     return (told, told) if told.ndim == 3 else (told[..., 0], told[..., -1])

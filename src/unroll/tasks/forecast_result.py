@@ -138,9 +138,12 @@ def probe(task: ForecastTask, network: nn.Module) -> Probe:
 
 
 def examples(
-    task: ForecastTask, networks: Mapping[str, nn.Module], baselines: Sequence[Baseline]
+    task: ForecastTask, networks: Mapping[str, nn.Module], baselines: Sequence[Baseline], best: str
 ) -> list[dict[str, Any]]:
-    """Forecasts from a few test windows: the last of up to three series, or three of one series."""
+    """Forecasts from a few test windows: the last of up to three series, or three of one series.
+
+    Those of the network ``best`` have their intervals.
+    """
     series, _ = task.windows.origins("test")
     names = np.unique(series)
     if len(names) >= EXAMPLES:
@@ -152,10 +155,15 @@ def examples(
     trained = {name: task.forecast(network, "test", indices) for name, network in networks.items()}
     naive = {b.name: task.forecast(b, "test", indices) for b in baselines}
     truth = task.windows.targets_original("test", indices)
-    return [
+    found = [
         _example(task, int(truth.series[k]), int(truth.origins[k]), k, truth.values, truth.times, trained | naive)
         for k in range(len(indices))
     ]
+    bounds = intervals.around(task, networks[best], indices) if best in networks else None
+    for k, example in enumerate(found if bounds is not None else []):
+        low, high = (_known(bound[k, :, 0]) for bound in bounds or ())
+        example["interval"] = {"of": best, "level": task.interval, "low": low, "high": high}
+    return found
 
 
 def _example(

@@ -32,6 +32,7 @@ from unroll.report.style import TRUTH
 
 Values = Sequence[float | None]
 MOST_HISTORY, FEW_STEPS, MOST_LINES = 240, 3, 4
+BAND_OPACITY = 0.18
 
 
 def forecasts(result: Result) -> list[Figure]:
@@ -77,22 +78,27 @@ def caption(result: Result, example: Mapping[str, Any], history: int, number: in
     some = f" Drawn of {own} candidates: the {MOST_LINES} best and the nearest here." if own > MOST_LINES else ""
     total, tested = len(result["examples"]), (result["data"].get("windows") or {}).get("test")
     which = f"Example {number} of {total} from {fmt.count(tested)} test windows" if tested else f"Example {number}"
+    band = example.get("interval")
+    held = f" Band: the {fmt.share(band['level'])} interval of {fmt.clean(band['of'])}." if band else ""
     return (
         f"{which}, series {fmt.clean(example['series'])}. Thin line: what happened; the last {history} of "
-        f"{result['task'].get('input') or len(example['history'])} input steps are drawn.{base}{some}"
+        f"{result['task'].get('input') or len(example['history'])} input steps are drawn.{base}{held}{some}"
     )
 
 
 def table(example: Mapping[str, Any], history: int, drawn: list[Entry]) -> Table:
     before = len(example["history"]) - history
     rows: list[list[Cell]] = [
-        [fmt.clean(t), v, *([None] * len(drawn))]
+        [fmt.clean(t), v, *([None] * (len(drawn) + 2 * bool(example.get("interval"))))]
         for t, v in zip(example["history_times"][before:], example["history"][before:])
     ]
     columns = [example["forecasts"][e.name] for e in drawn]
+    band = example.get("interval")
+    bounds = [f"{fmt.clean(band['of'])} {end}" for end in ("from", "to")] if band else []
+    columns += [band["low"], band["high"]] if band else []
     for i, (time, truth) in enumerate(zip(example["times"], example["truth"])):
         rows.append([fmt.clean(time), truth, *(c[i] if i < len(c) else None for c in columns)])
-    return Table(["time", "truth", *(e.label for e in drawn)], rows)
+    return Table(["time", "truth", *(e.label for e in drawn), *bounds], rows)
 
 
 def _figure(result: Result, example: Mapping[str, Any], drawn: list[Entry], number: int) -> Figure:
@@ -133,12 +139,15 @@ def _plot(example: Mapping[str, Any], history: int, drawn: list[Entry], width: i
     times = [*example["history_times"][before:], *example["times"]]
     truth = [*example["history"][before:], *example["truth"]]
     lines = [(e, example["forecasts"][e.name]) for e in drawn]
-    domain = nice(*_range([truth, *(v for _, v in lines)]))
+    band = example.get("interval")
+    edges = [band["low"], band["high"]] if band else []
+    domain = nice(*_range([truth, *(v for _, v in lines), *edges]))
     places, x = _time_axis(times, history, narrow)
     scale = alt.Scale(domain=list(domain), nice=False, zero=False)
     y = alt.Y("y:Q", scale=scale, axis=y_axis(fmt.shorten(fmt.clean(example["target"]), 40), pad[0], tickCount=6))
     layers = _boundary(inner, height, history / max(len(times) - 1, 1))
     few = len(example["times"]) <= FEW_STEPS
+    layers += [_band(places[history:], band, e, x, y) for e, _ in lines if band and band["of"] == e.name]
     for entry, values in reversed(lines):
         layers.append(_line(places[history:], values, entry, x, y))
     rows = [{"x": p, "y": v} for p, v in zip(places, truth)]
@@ -199,6 +208,15 @@ def _line(places: list[Any], values: Values, entry: Entry, x: Any, y: Any) -> An
         alt.Chart(data(rows))
         .mark_line(stroke=entry.look.light, strokeDash=dash, strokeCap="butt" if dash else "round", **pen(entry))
         .encode(x=x, y=y)
+    )
+
+
+def _band(places: list[Any], band: Mapping[str, Any], entry: Entry, x: Any, y: Any) -> Any:
+    rows = [{"x": p, "y": a, "end": b} for p, a, b in zip(places, band["low"], band["high"])]
+    return (
+        alt.Chart(data(rows))
+        .mark_area(fill=entry.look.light, fillOpacity=BAND_OPACITY, clip=True)
+        .encode(x=x, y=y, y2="end:Q")
     )
 
 
