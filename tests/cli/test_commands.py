@@ -182,9 +182,9 @@ def test_names_a_terminal_cannot_show_do_not_stop_it(folder):
     assert (outcome.code, outcome.err) == (0, "")
     outcome = unroll("predict", "runs/été-gru", encoding="ascii")
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.startswith("saison,jour,unit\\xe9s\n\\xc9t\\xe9,2024-03-01,")
+    assert outcome.out.startswith("saison,jour,unit\\xe9s,unit\\xe9s_low,unit\\xe9s_high\n\\xc9t\\xe9,2024-03-01,")
     lines = unroll("predict", "runs/été-gru").out.splitlines()
-    assert [line.rpartition(",")[0] for line in lines] == [
+    assert [",".join(line.split(",")[:2]) for line in lines] == [
         "saison,jour", "Été,2024-03-01", "Été,2024-03-02", "Hiver,2024-03-01", "Hiver,2024-03-02",
     ]  # fmt: skip
 
@@ -192,7 +192,7 @@ def test_names_a_terminal_cannot_show_do_not_stop_it(folder):
 def test_evaluate_scores_the_test_range(runs):
     outcome = unroll("evaluate", "run")
     assert (outcome.code, outcome.err) == (0, "")
-    assert re.match(r"8 windows\n\n +MASE +MAE +RMSE +sMAPE\n +network ", outcome.out)
+    assert re.match(r"8 windows\n\n +MASE +MAE +RMSE +sMAPE +scaled MSE\n +network ", outcome.out)
     scores = json.loads(unroll("evaluate", "run", "--json").out)
     result = json.loads((runs / "run" / "result.json").read_text())
     assert scores["windows"] == 8
