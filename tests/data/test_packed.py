@@ -147,6 +147,7 @@ def test_a_download_with_another_checksum_is_not_opened(packs, cache, form, monk
         ("gzip", gzip.compress(WANTED["a.csv"])[:-4], "does not hold the 8,000 bytes"),
         ("gzip", gzip.compress(WANTED["a.csv"] + b"1"), "does not hold the 8,000 bytes"),
     ],
+    ids=["no zip", "no tar", "cut tar", "no gzip", "other content", "cut gzip", "too much"],
 )
 def test_a_damaged_file_with_the_right_checksum_is_told(packs, cache, form, content, message):
     packs(form, content, {"a.csv": WANTED["a.csv"]})
