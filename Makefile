@@ -19,8 +19,10 @@ $(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/unroll/na
 compare: setup
 	$(BIN)/unroll compare co2 --target co2 --horizon 12 --missing carry --out runs/co2
 
+# A worker for each core, and one thread in each, so that they do not wait for one another.
+test: export OMP_NUM_THREADS ?= 1
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
