@@ -16,6 +16,9 @@ from unroll.data import known
 from unroll.kernels import cpu
 
 ALLOWED = "UNROLL_ALLOW_NO_CORE"
+# Workers of pytest-xdist are told a width that no terminal has: what is printed without one is under test.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
 
 
 def pytest_sessionstart() -> None:
