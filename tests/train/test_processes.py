@@ -1,6 +1,7 @@
 """Several processes train one network: the numbers of one process with the same batches, one report, one end."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from train.together import (
     every_case,
     failing_run,
     free_port,
+    launch_variables,
     resumed_run,
     together,
 )
@@ -113,6 +115,25 @@ def rows(tmp_path):
     data = tmp_path / "rows.csv"
     data.write_text("y\n" + "\n".join(f"{k * k % 17 + 0.1 * k:.2f}" for k in range(160)) + "\n")
     return data
+
+
+LEAVING = """
+import atexit
+import torch
+atexit.register(lambda: print(torch.distributed.is_initialized()))  # what is registered last is called first
+from unroll.train import Processes
+print(Processes().from_main(lambda: "told"))
+"""
+
+
+def test_none_exits_inside_the_group():
+    """Threads of a group that lives on abort the process at its exit, now and then."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", LEAVING], env=os.environ | variables, stdout=subprocess.PIPE, text=True)
+        for variables in launch_variables(2)
+    ]
+    assert [process.communicate(timeout=180)[0].split() for process in processes] == [["told", "False"]] * 2
+    assert [process.returncode for process in processes] == [0, 0]
 
 
 def launched(*arguments):

@@ -106,13 +106,23 @@ def as_double(network):
     return network.double()
 
 
-def join(index, count, port):
-    """Make this process one of ``count``, as torchrun does."""
-    torch.set_num_threads(1)
-    os.environ |= {
+def variables(index, count, port):
+    return {
         "RANK": str(index), "LOCAL_RANK": str(index), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
     }  # fmt: skip
+
+
+def launch_variables(count):
+    """What a launcher tells each of ``count`` processes."""
+    port = free_port()
+    return [variables(index, count, port) for index in range(count)]
+
+
+def join(index, count, port):
+    """Make this process one of ``count``, as torchrun does."""
+    torch.set_num_threads(1)
+    os.environ |= variables(index, count, port)
 
 
 def all_cases(index, count, port, folder):

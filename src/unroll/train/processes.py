@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,9 @@ class Processes:
             raise RunError(f"cannot join the other processes of this training: {error}", fix=_START) from error
         self.count: int = self._state.num_processes
         self.index: int = self._state.process_index
+        if self.count > 1:
+            # A process that exits inside its group is at times aborted, and the launcher then kills the others.
+            atexit.register(self._state.destroy_process_group)
         self.device: torch.device = self._state.device
         if self.count < started():
             # Each would train all by itself, into the same folder.
