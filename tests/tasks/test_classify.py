@@ -6,11 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from sklearn.preprocessing import StandardScaler
 
 from tasks.classifying import reviews, text_task, wave_task, waves
 from unroll.errors import ConfigError, DataError, LeakageError
 from unroll.tasks import ClassifyData, ClassifyOptions, NetworkOptions, prepare
-from unroll.tasks.class_baselines import NearestNeighbour, SummaryRegression
+from unroll.tasks.class_baselines import NearestNeighbour, SummaryRegression, summary
 from unroll.tasks.classify import ClassifyProblem, class_weights
 from unroll.train import FitSettings, fit
 
@@ -128,6 +129,19 @@ def test_a_summary_of_nothing_is_finite():
     task = wave_task(([*waves()[0], np.zeros((0, 2)), np.zeros((0, 2))], [*waves()[1], "fast", "slow"]))
     assert np.isfinite(SummaryRegression(task).probabilities(task, np.arange(62))).all()
     assert any("without a step: kept" in note for note in task.notes)
+
+
+def test_summaries_are_standardised_but_for_rounding():
+    series = [(wave - wave.mean(0)) / wave.std(0) for wave in waves()[0]]
+    task = wave_task(([wave.astype(np.float32) for wave in series], waves()[1]))
+    regression = SummaryRegression(task)
+    train = task.part("train")
+    features = regression.features(task, train)
+    assert np.abs(features[:, :4]).max() < 1e-3, "means are 0 and deviations 1 but for float32"
+    summaries = np.array([summary(task.ragged.sequence(int(k))) for k in train])
+    varied = summaries.std(0) > 1e-3
+    assert varied.sum() == len(varied) - 4
+    np.testing.assert_allclose(features[:, varied], StandardScaler().fit_transform(summaries[:, varied]), rtol=1e-9)
 
 
 AWKWARD = {

@@ -179,25 +179,32 @@ class SummaryRegression(_Linear):
 
     name = "summary features + logistic regression"
 
-    def fit_features(self, task: ClassifyTask, indices: np.ndarray) -> Any:
-        from sklearn.preprocessing import StandardScaler
-
+    def fit_features(self, task: ClassifyTask, indices: np.ndarray) -> np.ndarray:
         summaries = _summaries(task, indices)
-        self.scaler = StandardScaler().fit(summaries)
-        return self.scaler.transform(summaries)
+        self.mean, self.scale = summaries.mean(0), _spread(summaries, task.ragged.values.shape[1])
+        return (summaries - self.mean) / self.scale
 
-    def features(self, data: Read, indices: np.ndarray) -> Any:
+    def features(self, data: Read, indices: np.ndarray) -> np.ndarray:
         summaries = _summaries(data, indices)
-        return self.scaler.transform(summaries) if len(summaries) else summaries
+        return (summaries - self.mean) / self.scale if len(summaries) else summaries
 
     def kept_features(self) -> Kept:
-        return Kept({}, {"mean": self.scaler.mean_, "scale": self.scaler.scale_})
+        return Kept({}, {"mean": self.mean, "scale": self.scale})
 
     def restore_features(self, kept: Kept) -> None:
-        from sklearn.preprocessing import StandardScaler
+        self.mean, self.scale = kept.arrays["mean"], kept.arrays["scale"]
 
-        self.scaler = StandardScaler()
-        self.scaler.mean_, self.scaler.scale_ = kept.arrays["mean"], kept.arrays["scale"]
+
+DUST = 1e-6
+"""Share of a channel's size under which a spread is rounding: that of the means of standardised series in float32."""
+
+
+def _spread(summaries: np.ndarray, channels: int) -> np.ndarray:
+    """The standard deviation of each summary, 1 where it is constant but for rounding."""
+    spread: np.ndarray = summaries.std(0)
+    size = np.abs(summaries[:, :-1]).reshape(-1, channels).max(0)
+    sizes = np.append(np.tile(size, (summaries.shape[1] - 1) // channels), np.abs(summaries[:, -1]).max())
+    return np.where(spread > DUST * sizes, spread, 1.0)
 
 
 def _summaries(data: Read, indices: np.ndarray) -> np.ndarray:
