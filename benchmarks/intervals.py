@@ -25,7 +25,7 @@ from unroll import api
 from unroll.comparison.run import Clock
 from unroll.files import write_json
 from unroll.tasks import DataOptions, ForecastOptions, NetworkOptions, prepare
-from unroll.tasks.conformal import Conformal
+from unroll.tasks.forecast.conformal import Conformal
 from unroll.train import FitSettings, fit
 
 RESULT = Path(__file__).parent / "results" / "intervals.json"

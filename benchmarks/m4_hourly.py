@@ -28,7 +28,7 @@ from unroll.data import Series
 from unroll.files import write_json
 from unroll.report import render_terminal
 from unroll.tasks import DataOptions, Forecaster, ForecastOptions, LastValue, SeasonalNaive, prepare
-from unroll.tasks.scores import seasonal_scale
+from unroll.tasks.forecast.scores import seasonal_scale
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("UNROLL_DATA") or HERE.parents[1] / "shared" / "data") / "m4"

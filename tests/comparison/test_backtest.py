@@ -15,7 +15,7 @@ from unroll.comparison.origins import BacktestOptions, refits
 from unroll.errors import ConfigError, DataError, RunError
 from unroll.report import backtest_text, render_backtest
 from unroll.tasks import DataOptions, Forecaster, ForecastOptions, LastValue, NetworkOptions, RidgeAR, prepare
-from unroll.tasks.forecast import ForecastTask
+from unroll.tasks.forecast.task import ForecastTask
 from unroll.train import FitSettings, RunFolder
 
 TINY = {"target": "y", "horizon": 3, "input": 8, "hidden": 4, "epochs": 2, "lr": 1e-2, "season": 7}

@@ -169,7 +169,7 @@ def test_overlap(a, b, overlap):
 
 def test_a_gain_where_more_is_better_is_the_difference_of_the_scores():
     """Paired over the same drawn examples: equal classifiers differ by nothing at all, others by what they differ."""
-    from unroll.tasks.class_errors import class_errors
+    from unroll.tasks.classify.errors import class_errors
 
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, size=900)

@@ -19,7 +19,7 @@ def pair(request):
 
 
 def y_of(task, indices, batch):
-    from unroll.tasks.tag import padded_numbers
+    from unroll.tasks.tag.task import padded_numbers
 
     return padded_numbers(task.encoded, task.numbers, indices, batch)
 

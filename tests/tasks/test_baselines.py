@@ -5,7 +5,7 @@ import pytest
 
 from tasks.making import days, frame, shops, task_of, wave
 from unroll.tasks import LastValue, RidgeAR, SeasonalNaive
-from unroll.tasks.baselines import ALPHAS
+from unroll.tasks.forecast.baselines import ALPHAS
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-6}
 """Inputs are float32 in units of the deviation."""

@@ -9,7 +9,7 @@ from unroll import Tagger
 from unroll.errors import ConfigError
 from unroll.models.tag import FeatureHead, MorphemeHead, SequenceHead
 from unroll.tasks import NetworkOptions, TagData, load_run, prepare
-from unroll.tasks.tag import padded_numbers
+from unroll.tasks.tag.task import padded_numbers
 
 NETWORK = NetworkOptions("gru", 5)
 

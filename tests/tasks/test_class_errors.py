@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from unroll.tasks.class_errors import BINS, METRICS, ClassErrors, class_errors
+from unroll.tasks.classify.errors import BINS, METRICS, ClassErrors, class_errors
 
 
 def made(n, classes, seed=0, sharp=3.0):

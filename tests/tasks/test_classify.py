@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from tasks.classifying import reviews, text_task, wave_task, waves
 from unroll.errors import ConfigError, DataError, LeakageError
 from unroll.tasks import ClassifyData, ClassifyOptions, NetworkOptions, prepare
-from unroll.tasks.class_baselines import NearestNeighbour, SummaryRegression, summary
-from unroll.tasks.classify import ClassifyProblem, class_weights
+from unroll.tasks.classify.baselines import NearestNeighbour, SummaryRegression, summary
+from unroll.tasks.classify.task import ClassifyProblem, class_weights
 from unroll.train import FitSettings, fit
 
 NETWORK = NetworkOptions("gru", 8)
@@ -202,7 +202,7 @@ def test_a_label_unseen_in_training_counts_as_missed_and_is_named():
         def probabilities(self, task, indices):
             return right
 
-    from unroll.tasks.class_baselines import ClassBaseline
+    from unroll.tasks.classify.baselines import ClassBaseline
 
     ClassBaseline.register(Knows)
     assert task.errors(Knows()).scores()["accuracy"] == pytest.approx(2 / 3)

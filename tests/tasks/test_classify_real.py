@@ -9,8 +9,8 @@ from realdata import real
 from unroll import Classifier
 from unroll.data import read_ts_examples
 from unroll.tasks import ClassifyData, ClassifyOptions, prepare
-from unroll.tasks.class_baselines import NearestNeighbour
-from unroll.tasks.dtw import dtw_distances
+from unroll.tasks.classify.baselines import NearestNeighbour
+from unroll.tasks.classify.dtw import dtw_distances
 
 NSMC_OPTIONS = {"text": "document", "label": "label", "delimiter": "tab"}
 

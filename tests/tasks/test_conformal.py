@@ -10,7 +10,7 @@ from scipy.stats import beta
 from tasks.making import days, frame, refusal, shops, small, task_of
 from unroll.errors import ConfigError, RunError
 from unroll.tasks import Forecaster, LastValue, SeasonalNaive
-from unroll.tasks.conformal import Conformal, fewest, interval_sums, shares_error
+from unroll.tasks.forecast.conformal import Conformal, fewest, interval_sums, shares_error
 
 
 def flat(values):

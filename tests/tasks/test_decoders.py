@@ -10,8 +10,8 @@ from unroll.comparison.inside import look_inside, step_microseconds
 from unroll.errors import ConfigError
 from unroll.inspect import keep_timescale, trace
 from unroll.tasks import Forecaster, ForecastOptions, NetworkOptions, Sizes
-from unroll.tasks.forecast_network import build_network, segment_length
-from unroll.tasks.forecast_options import DECODERS
+from unroll.tasks.forecast.network import build_network, segment_length
+from unroll.tasks.forecast.options import DECODERS
 
 ROWS = 300
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from unroll.tasks import dtw
-from unroll.tasks.dtw import dtw_distances
+from unroll.tasks.classify import dtw
+from unroll.tasks.classify.dtw import dtw_distances
 
 RNG = np.random.default_rng(0)
 

@@ -14,9 +14,9 @@ from unroll.data.sentences import read_sentences
 from unroll.errors import ConfigError, DataError
 from unroll.models.tag import FeatureHead
 from unroll.tasks import NetworkOptions, TagData, load_run, prepare
-from unroll.tasks.tag_baselines import MostFrequentTag
-from unroll.tasks.tag_errors import feature_pairs, tag_errors
-from unroll.tasks.tag_sets import FeatureSet, tags_from
+from unroll.tasks.tag.baselines import MostFrequentTag
+from unroll.tasks.tag.errors import feature_pairs, tag_errors
+from unroll.tasks.tag.sets import FeatureSet, tags_from
 from unroll.train import FitSettings, fit
 
 

@@ -133,7 +133,7 @@ def test_what_is_kept_is_plain_and_damage_is_named(run):
 def test_one_neighbour_is_left_out_where_it_would_take_too_long(monkeypatch, tmp_path):
     found = api.train(series(tmp_path, 60, 0, "a.ts"), task="classify", hidden=4, epochs=1, out=tmp_path / "run")
     new = series(tmp_path, 30, 1, "b.ts")
-    monkeypatch.setattr("unroll.tasks.class_baselines.DTW_CELLS", 1000)
+    monkeypatch.setattr("unroll.tasks.classify.baselines.DTW_CELLS", 1000)
     scores = load_run(found.folder).evaluate(new)
     assert "1-NN DTW" not in scores["baselines"]
     assert scores["notes"][0].startswith("no baseline 1-NN DTW: it would compare")

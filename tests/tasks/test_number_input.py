@@ -9,8 +9,8 @@ from tasks.classifying import wave_task, waves
 from unroll import Classifier
 from unroll.errors import ConfigError, DataError
 from unroll.tasks import ClassifyData, ClassifyOptions, class_baselines, prepare
-from unroll.tasks.class_baselines import ValueRegression, fitted_baselines
-from unroll.tasks.classify_inputs import input_from
+from unroll.tasks.classify.baselines import ValueRegression, fitted_baselines
+from unroll.tasks.classify.inputs import input_from
 
 
 def even(rows=60, steps=9, seed=0):

@@ -14,9 +14,9 @@ from unroll.data.tokens import SUBWORD, UNITS
 from unroll.models import POOLINGS
 from unroll.models.words import Spelling
 from unroll.tasks import NetworkOptions
-from unroll.tasks.classify import ClassifyProblem
-from unroll.tasks.tag import network_tags
-from unroll.tasks.tag_options import DECODERS
+from unroll.tasks.classify.task import ClassifyProblem
+from unroll.tasks.tag.options import DECODERS
+from unroll.tasks.tag.task import network_tags
 
 NETWORK = NetworkOptions("lstm", 5, 2)
 EMPTY = pl.DataFrame({"document": ["", "  ", "좋다", "x" * 300] * 3, "label": ["n", "p"] * 6})

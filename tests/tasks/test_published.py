@@ -8,7 +8,7 @@ import pytest
 from realdata import real
 from tasks.making import task_of
 from unroll.tasks import LastValue, SeasonalNaive
-from unroll.tasks.scores import seasonal_scale
+from unroll.tasks.forecast.scores import seasonal_scale
 
 
 @pytest.fixture(scope="module")

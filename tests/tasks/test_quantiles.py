@@ -10,7 +10,7 @@ import torch
 from tasks.making import shops, small, task_of, wave
 from unroll.errors import ConfigError
 from unroll.tasks import Forecaster, ForecastOptions, ForecastProblem, LastValue, NetworkOptions, WindowErrors
-from unroll.tasks.quantiles import outer_facts, parse_levels, pinball, quantile_scores, quantile_sums
+from unroll.tasks.forecast.quantiles import outer_facts, parse_levels, pinball, quantile_scores, quantile_sums
 
 LEVELS = (0.1, 0.5, 0.8)
 

@@ -7,7 +7,7 @@ from torchmetrics.functional import mean_absolute_error, mean_squared_error, sym
 
 from tasks.making import shops, task_of
 from unroll.tasks import LastValue, WindowErrors, scores_of
-from unroll.tasks.scores import seasonal_scale, window_errors
+from unroll.tasks.forecast.scores import seasonal_scale, window_errors
 
 
 def drawn(missing=0.0, windows=40, horizon=5, targets=3):

@@ -10,7 +10,7 @@ from unroll import Classifier, Tagger
 from unroll.data import known
 from unroll.errors import DataError
 from unroll.tasks import ClassifyData, ClassifyOptions, TagData, TagOptions, prepare
-from unroll.tasks.classify_reading import read_examples
+from unroll.tasks.classify.reading import read_examples
 
 CLASSIFY = {"text": "text", "label": "label"}
 SIZES = {"train": 40, "valid": 12, "test": 20}

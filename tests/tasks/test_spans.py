@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tasks.tagging import sentences
-from unroll.tasks.spans import are_spans, spans_of
+from unroll.tasks.tag.spans import are_spans, spans_of
 
 BIO = ("O", "B-A", "I-A", "B-B", "I-B")
 BIOES = (*BIO, "E-A", "S-A", "E-B", "S-B")
@@ -50,7 +50,7 @@ def test_any_tags_are_read_as_seqeval_reads_them(kinds):
 @pytest.mark.parametrize("kinds", [BIO, BIOES], ids=["BIO", "BIOES"])
 def test_f1_is_that_of_seqeval(kinds):
     metrics = pytest.importorskip("seqeval.metrics", reason="seqeval is not installed")
-    from unroll.tasks.tag_errors import tag_errors
+    from unroll.tasks.tag.errors import tag_errors
 
     truth = [tags for tags in random_tags(kinds, 1, 300) if tags]
     rng = random.Random(2)

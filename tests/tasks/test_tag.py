@@ -9,9 +9,9 @@ from tasks.tagging import conllu, options_of, sentences, tag_task, written
 from unroll import Tagger
 from unroll.errors import ConfigError, DataError, LeakageError, RunError
 from unroll.tasks import NetworkOptions, TagData, TagOptions, load_run, prepare
-from unroll.tasks.tag_baselines import MostFrequentTag
-from unroll.tasks.tag_errors import tag_errors
-from unroll.tasks.tag_sets import TagSet, split_tag
+from unroll.tasks.tag.baselines import MostFrequentTag
+from unroll.tasks.tag.errors import tag_errors
+from unroll.tasks.tag.sets import TagSet, split_tag
 from unroll.train import FitSettings, fit
 
 

@@ -17,8 +17,8 @@ from unroll.data import SeriesSet, show_time
 from unroll.errors import ConfigError, RunError
 from unroll.machine import cores
 from unroll.tasks import NetworkOptions, options_dict, source_name, task_kind
-from unroll.tasks.forecast import ForecastTask, prepare_series, read_series
-from unroll.tasks.scores import WindowErrors
+from unroll.tasks.forecast.scores import WindowErrors
+from unroll.tasks.forecast.task import ForecastTask, prepare_series, read_series
 from unroll.train import FitSettings, RunFolder
 
 SCHEMA = 1

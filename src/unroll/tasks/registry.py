@@ -1,4 +1,4 @@
-"""The tasks by name. A new one is a file here and a line below: commands, comparison and report follow."""
+"""The tasks by name. A new one is a room here and a line below: commands, comparison and report follow."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from unroll.errors import ConfigError, RunError, did_you_mean
-from unroll.tasks import classify, forecast, tag
+from unroll.tasks.classify.task import KIND as CLASSIFY
 from unroll.tasks.contract import Task, TaskKind
 from unroll.tasks.estimator import Estimator
+from unroll.tasks.forecast.task import KIND as FORECAST
+from unroll.tasks.tag.task import KIND as TAG
 from unroll.train import RunFolder
 
 DEFAULT = "forecast"
 
-TASKS: dict[str, TaskKind] = {kind.name: kind for kind in (forecast.KIND, classify.KIND, tag.KIND)}
+TASKS: dict[str, TaskKind] = {kind.name: kind for kind in (FORECAST, CLASSIFY, TAG)}
 
 
 def task_kind(name: str) -> TaskKind:

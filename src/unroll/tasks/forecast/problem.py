@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor, nn
 
-from unroll.tasks.quantiles import pinball
+from unroll.tasks.forecast.quantiles import pinball
 
 if TYPE_CHECKING:
-    from unroll.tasks.forecast import ForecastTask
+    from unroll.tasks.forecast.task import ForecastTask
 
 VALIDATION_WINDOWS = 4_000
 """Early stopping looks at no more than this many validation windows, evenly spaced."""

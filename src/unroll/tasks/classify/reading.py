@@ -23,7 +23,7 @@ from unroll.data.idx import is_idx, read_pixels
 from unroll.data.split import PARTS
 from unroll.data.wording import counted, listed
 from unroll.errors import ConfigError, DataError
-from unroll.tasks.classify_options import ClassifyData, ClassifyOptions
+from unroll.tasks.classify.options import ClassifyData, ClassifyOptions
 from unroll.tasks.sources import files_of, given_parts, own_parts, shown_name
 
 

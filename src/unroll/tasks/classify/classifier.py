@@ -12,12 +12,12 @@ from unroll.data import Examples, Ragged, labelled
 from unroll.errors import DataError, RunError, reading_record
 from unroll.models import SequenceClassifier
 from unroll.tasks.beside import RaggedEstimator
-from unroll.tasks.class_baselines import KINDS, ClassBaseline, Majority
-from unroll.tasks.class_errors import class_errors
-from unroll.tasks.classify import KIND, ClassifyTask, build_classifier, network_probabilities, prepare
-from unroll.tasks.classify_inputs import NumberInput, TextInput, input_from
-from unroll.tasks.classify_options import ClassifyData
-from unroll.tasks.classify_reading import read_examples
+from unroll.tasks.classify.baselines import KINDS, ClassBaseline, Majority
+from unroll.tasks.classify.errors import class_errors
+from unroll.tasks.classify.inputs import NumberInput, TextInput, input_from
+from unroll.tasks.classify.options import ClassifyData
+from unroll.tasks.classify.reading import read_examples
+from unroll.tasks.classify.task import KIND, ClassifyTask, build_classifier, network_probabilities, prepare
 from unroll.tasks.kept import FIELDS_FILE, Kept
 from unroll.tasks.options import check_known, names
 

@@ -13,7 +13,7 @@ from unroll.data import Examples, Ragged, Vocabulary, carried_sequences, usual_u
 from unroll.data.ngrams import NGrams
 from unroll.data.vocabulary import UNKNOWN
 from unroll.errors import DataError, reading_record
-from unroll.tasks.classify_options import ClassifyOptions
+from unroll.tasks.classify.options import ClassifyOptions
 
 
 class Input(ABC):

@@ -10,8 +10,8 @@ import numpy as np
 from unroll.data.features import parse_features, written_features
 from unroll.data.sentences import joined_share
 from unroll.errors import ConfigError, DataError
-from unroll.tasks.tag_errors import FEATURES, marks_of
-from unroll.tasks.tag_sets import FeatureSet, Tags, TagSet
+from unroll.tasks.tag.errors import FEATURES, marks_of
+from unroll.tasks.tag.sets import FeatureSet, Tags, TagSet
 
 JOINED = 0.05
 """Where at least this share of the training tags is several, joined, each word gets a sequence of tags."""

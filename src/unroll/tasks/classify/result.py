@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from unroll.data import Examples, Ragged
 from unroll.data.wording import counted
-from unroll.tasks.class_tables import tables
-from unroll.tasks.classify_inputs import NumberInput, TextInput
+from unroll.tasks.classify.inputs import NumberInput, TextInput
+from unroll.tasks.classify.tables import tables
 from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double
 from unroll.tasks.ragged import given_files, split_facts, split_record, spread
 from unroll.tasks.sources import said_of_own_parts
 
 if TYPE_CHECKING:
-    from unroll.tasks.classify import ClassifyTask
+    from unroll.tasks.classify.task import ClassifyTask
 
 PROBED, LONGEST_PROBED = 32, 300
 """How many validation examples are looked inside with, and how many steps of each."""

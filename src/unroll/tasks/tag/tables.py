@@ -10,11 +10,11 @@ import numpy as np
 
 from unroll.data.features import parse_features
 from unroll.tasks.matrix import confusion
-from unroll.tasks.spans import spans_of
-from unroll.tasks.tag_errors import FEATURES, SPANS
+from unroll.tasks.tag.errors import FEATURES, SPANS
+from unroll.tasks.tag.spans import spans_of
 
 if TYPE_CHECKING:
-    from unroll.tasks.tag import TagTask
+    from unroll.tasks.tag.task import TagTask
 
 SHOWN = 20
 _Pair = tuple[str, str, str, bool]

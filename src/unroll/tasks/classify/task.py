@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from unroll.data import Examples, Ragged
 from unroll.models import SequenceClassifier, pooling
-from unroll.tasks import classify_result as result
-from unroll.tasks.class_baselines import ClassBaseline, fitted_baselines
-from unroll.tasks.class_errors import HIGHER, METRICS, ClassErrors, class_errors
-from unroll.tasks.classify_inputs import NumberInput, TextInput
-from unroll.tasks.classify_options import READING, ClassifyData, ClassifyOptions
-from unroll.tasks.classify_reading import Parts, read_parts
+from unroll.tasks.classify import result
+from unroll.tasks.classify.baselines import ClassBaseline, fitted_baselines
+from unroll.tasks.classify.errors import HIGHER, METRICS, ClassErrors, class_errors
+from unroll.tasks.classify.inputs import NumberInput, TextInput
+from unroll.tasks.classify.options import READING, ClassifyData, ClassifyOptions
+from unroll.tasks.classify.reading import Parts, read_parts
 from unroll.tasks.contract import TaskKind
 from unroll.tasks.network import NetworkOptions, build_encoder
 from unroll.tasks.ragged import RaggedProblem, RaggedTask, each_batch
@@ -187,7 +187,7 @@ def prepare(source: Any, data: ClassifyData, options: ClassifyOptions) -> Classi
 
 
 def _classifier() -> type[Estimator]:
-    from unroll.tasks.classifier import Classifier
+    from unroll.tasks.classify.classifier import Classifier
 
     return Classifier
 

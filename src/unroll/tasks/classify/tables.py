@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unroll.tasks.class_errors import BINS, ClassErrors, class_errors
+from unroll.tasks.classify.errors import BINS, ClassErrors, class_errors
 from unroll.tasks.matrix import confusion
 
 if TYPE_CHECKING:
-    from unroll.tasks.classify import ClassifyTask
+    from unroll.tasks.classify.task import ClassifyTask
 
 MOST_CLASSES = 12
 """More classes than this are listed as pairs: nobody reads the whole matrix."""

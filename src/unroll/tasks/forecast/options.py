@@ -8,8 +8,8 @@ from typing import ClassVar
 from unroll.errors import ConfigError, did_you_mean
 from unroll.models.normalise import NORMALISATIONS
 from unroll.options import NETWORK, option
-from unroll.tasks.quantiles import DECIDING, parse_levels
-from unroll.tasks.scores import METRICS, SQUARED
+from unroll.tasks.forecast.quantiles import DECIDING, parse_levels
+from unroll.tasks.forecast.scores import METRICS, SQUARED
 
 LOSSES = ("mse", "mae")
 DECODERS = ("direct", "segments", "segments-recurrent", "recursive")

@@ -10,7 +10,7 @@ from unroll.errors import ConfigError
 from unroll.models import POOLINGS
 from unroll.options import NETWORK, TRAINING, option
 from unroll.tasks.checks import RandomSplit, check_choice, check_counts, check_share
-from unroll.tasks.class_errors import METRICS
+from unroll.tasks.classify.errors import METRICS
 
 WEIGHTS = ("none", "balanced")
 SCALES = ("standard", "none")

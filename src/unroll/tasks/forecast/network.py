@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from unroll.errors import ConfigError
 from unroll.models import DirectForecast, ForecastNetwork, RecursiveForecast, SegmentForecast
 from unroll.models.normalise import Normalisation, normalisation
-from unroll.tasks.forecast_options import ForecastOptions
+from unroll.tasks.forecast.options import ForecastOptions
 from unroll.tasks.network import NetworkOptions, build_encoder
 
 SEGMENT = 12

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from unroll.data import show_time
 from unroll.data.statics import told as statics_told
 from unroll.data.wording import listed
-from unroll.tasks import forecast_intervals as intervals
-from unroll.tasks.baselines import Baseline
 from unroll.tasks.contract import Probe
+from unroll.tasks.forecast import intervals
+from unroll.tasks.forecast.baselines import Baseline
+from unroll.tasks.forecast.quantiles import MEDIAN
 from unroll.tasks.network import in_double
-from unroll.tasks.quantiles import MEDIAN
 
 if TYPE_CHECKING:
-    from unroll.tasks.forecast import ForecastTask
+    from unroll.tasks.forecast.task import ForecastTask
 
 EXAMPLES = 3
 PROBED = 32

@@ -9,13 +9,13 @@ import numpy as np
 from torch import nn
 
 from unroll.errors import RunError
-from unroll.tasks.baselines import Baseline, LastValue, SeasonalNaive
-from unroll.tasks.conformal import Conformal, fewest, shares_error
-from unroll.tasks.forecast_problem import VALIDATION_WINDOWS
-from unroll.tasks.scores import WindowErrors
+from unroll.tasks.forecast.baselines import Baseline, LastValue, SeasonalNaive
+from unroll.tasks.forecast.conformal import Conformal, fewest, shares_error
+from unroll.tasks.forecast.problem import VALIDATION_WINDOWS
+from unroll.tasks.forecast.scores import WindowErrors
 
 if TYPE_CHECKING:
-    from unroll.tasks.forecast import ForecastTask
+    from unroll.tasks.forecast.task import ForecastTask
 
 NETWORK = "network"
 

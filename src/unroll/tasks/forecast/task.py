@@ -25,18 +25,17 @@ from unroll.data import (
 )
 from unroll.data import prepare as data_prepare
 from unroll.models import ForecastNetwork
-from unroll.tasks import forecast_intervals as intervals
-from unroll.tasks import forecast_result as result
-from unroll.tasks.baselines import Baseline, LastValue, RidgeAR, SeasonalNaive
-from unroll.tasks.conformal import Conformal, interval_sums
 from unroll.tasks.contract import Probe, Task, TaskKind
-from unroll.tasks.forecast_network import Sizes, build_network
-from unroll.tasks.forecast_options import DataOptions, ForecastOptions
-from unroll.tasks.forecast_problem import ForecastProblem
+from unroll.tasks.forecast import intervals, result
+from unroll.tasks.forecast.baselines import Baseline, LastValue, RidgeAR, SeasonalNaive
+from unroll.tasks.forecast.conformal import Conformal, interval_sums
+from unroll.tasks.forecast.network import Sizes, build_network
+from unroll.tasks.forecast.options import DataOptions, ForecastOptions
+from unroll.tasks.forecast.problem import ForecastProblem
+from unroll.tasks.forecast.quantiles import MEDIAN, QUANTILE_METRICS, quantile_sums
+from unroll.tasks.forecast.scores import METRICS, OF_INTERVALS, WindowErrors, seasonal_scale, window_errors
 from unroll.tasks.network import NetworkOptions
 from unroll.tasks.options import located
-from unroll.tasks.quantiles import MEDIAN, QUANTILE_METRICS, quantile_sums
-from unroll.tasks.scores import METRICS, OF_INTERVALS, WindowErrors, seasonal_scale, window_errors
 
 if TYPE_CHECKING:
     from unroll.tasks.estimator import Estimator
@@ -302,7 +301,7 @@ def _mase_scale(series: Series, ranges: Ranges, targets: int, season: int | None
 
 
 def _forecaster() -> type[Estimator]:
-    from unroll.tasks.forecaster import Forecaster
+    from unroll.tasks.forecast.forecaster import Forecaster
 
     return Forecaster
 

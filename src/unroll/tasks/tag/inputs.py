@@ -14,8 +14,8 @@ import torch
 from unroll.data import Ragged, Vocabulary, usual_unit
 from unroll.errors import reading_record
 from unroll.models.words import UNKNOWN, Spelling, WordBatch
-from unroll.tasks.tag_options import LETTERS_JOINED, TagOptions
-from unroll.tasks.tag_sets import Tags, tags_from
+from unroll.tasks.tag.options import LETTERS_JOINED, TagOptions
+from unroll.tasks.tag.sets import Tags, tags_from
 
 LONGEST_WORD = 64
 """Letters of a word that are read; a longer one is cut."""

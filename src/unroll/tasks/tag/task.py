@@ -14,18 +14,18 @@ from unroll.data.sentences import Sentences
 from unroll.errors import ConfigError
 from unroll.models.tag import FeatureHead, MorphemeHead, SequenceHead, TagHead, WordTagger
 from unroll.models.words import LetterReader, WordBatch, WordEncoder
-from unroll.tasks import tag_result as result
 from unroll.tasks.contract import TaskKind
 from unroll.tasks.network import NetworkOptions, build_encoder
 from unroll.tasks.ragged import RaggedProblem, RaggedTask, each_batch
-from unroll.tasks.tag_baselines import MostFrequentTag
-from unroll.tasks.tag_beside import Beside, read_beside
-from unroll.tasks.tag_errors import FEATURES, METRICS, SPANS, TagErrors, tag_errors
-from unroll.tasks.tag_fitting import fit_tags, numbers_of
-from unroll.tasks.tag_inputs import EncodedSentences, WordInput
-from unroll.tasks.tag_options import READING, TagData, TagOptions
-from unroll.tasks.tag_reading import in_order, read_tagged
-from unroll.tasks.tag_sets import FeatureSet, Tags
+from unroll.tasks.tag import result
+from unroll.tasks.tag.baselines import MostFrequentTag
+from unroll.tasks.tag.beside import Beside, read_beside
+from unroll.tasks.tag.errors import FEATURES, METRICS, SPANS, TagErrors, tag_errors
+from unroll.tasks.tag.fitting import fit_tags, numbers_of
+from unroll.tasks.tag.inputs import EncodedSentences, WordInput
+from unroll.tasks.tag.options import READING, TagData, TagOptions
+from unroll.tasks.tag.reading import in_order, read_tagged
+from unroll.tasks.tag.sets import FeatureSet, Tags
 
 if TYPE_CHECKING:
     from unroll.tasks.estimator import Estimator
@@ -247,7 +247,7 @@ def _check_metric(metric: str | None, marks: str) -> None:
 
 
 def _tagger() -> type[Estimator]:
-    from unroll.tasks.tagger import Tagger
+    from unroll.tasks.tag.tagger import Tagger
 
     return Tagger
 

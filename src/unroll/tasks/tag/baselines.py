@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unroll.tasks.kept import Kept
-from unroll.tasks.tag_inputs import WordInput
+from unroll.tasks.tag.inputs import WordInput
 
 if TYPE_CHECKING:
-    from unroll.tasks.tag import TagTask
+    from unroll.tasks.tag.task import TagTask
 
 
 class MostFrequentTag:

@@ -16,13 +16,13 @@ from unroll.models.tag import WordTagger
 from unroll.tasks.beside import RaggedEstimator
 from unroll.tasks.kept import FIELDS_FILE, Kept
 from unroll.tasks.options import check_known, names
-from unroll.tasks.tag import KIND, TagTask, build_tagger, network_tags, prepare
-from unroll.tasks.tag_baselines import MostFrequentTag
-from unroll.tasks.tag_beside import Beside
-from unroll.tasks.tag_errors import FEATURES, tag_errors
-from unroll.tasks.tag_inputs import inputs_from
-from unroll.tasks.tag_options import TagData
-from unroll.tasks.tag_reading import all_tagged, in_order, read_source
+from unroll.tasks.tag.baselines import MostFrequentTag
+from unroll.tasks.tag.beside import Beside
+from unroll.tasks.tag.errors import FEATURES, tag_errors
+from unroll.tasks.tag.inputs import inputs_from
+from unroll.tasks.tag.options import TagData
+from unroll.tasks.tag.reading import all_tagged, in_order, read_source
+from unroll.tasks.tag.task import KIND, TagTask, build_tagger, network_tags, prepare
 
 
 class Tagger(RaggedEstimator):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unroll.tasks.quantiles import outer_facts, quantile_scores
+from unroll.tasks.forecast.quantiles import outer_facts, quantile_scores
 
 METRICS = ("MASE", "MAE", "RMSE", "sMAPE", "scaled MSE")
 SQUARED = ("RMSE", "scaled MSE")

@@ -15,11 +15,11 @@ from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double
 from unroll.tasks.ragged import given_files, split_facts, split_record, spread
 from unroll.tasks.sources import said_of_own_parts
-from unroll.tasks.tag_errors import FEATURES, SPANS
-from unroll.tasks.tag_tables import tag_tables
+from unroll.tasks.tag.errors import FEATURES, SPANS
+from unroll.tasks.tag.tables import tag_tables
 
 if TYPE_CHECKING:
-    from unroll.tasks.tag import TagTask
+    from unroll.tasks.tag.task import TagTask
 
 PROBED = 32
 

@@ -24,19 +24,19 @@ from unroll.data import (
 )
 from unroll.errors import DataError
 from unroll.models import ForecastNetwork
-from unroll.tasks import forecast_intervals as intervals
-from unroll.tasks.conformal import Conformal
 from unroll.tasks.estimator import Estimator
-from unroll.tasks.forecast import (
+from unroll.tasks.forecast import intervals
+from unroll.tasks.forecast.conformal import Conformal
+from unroll.tasks.forecast.network import Sizes, build_network
+from unroll.tasks.forecast.quantiles import MEDIAN
+from unroll.tasks.forecast.task import (
     KIND,
     DataOptions,
     ForecastTask,
     prepare,
     read_series,
 )
-from unroll.tasks.forecast_network import Sizes, build_network
 from unroll.tasks.options import check_known, names
-from unroll.tasks.quantiles import MEDIAN
 
 ENDINGS = ("", "_low", "_high")
 """Of the columns of a forecast, the first of which is the target's own."""

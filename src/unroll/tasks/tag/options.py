@@ -9,7 +9,7 @@ from unroll.data.sentences import FIELDS
 from unroll.errors import ConfigError
 from unroll.options import NETWORK, TRAINING, option
 from unroll.tasks.checks import RandomSplit, check_choice, check_counts, check_share
-from unroll.tasks.tag_errors import METRICS
+from unroll.tasks.tag.errors import METRICS
 
 DECODERS = ("softmax", "crf", "morphemes", "features")
 LETTERS, LETTERS_JOINED = ("character", "jamo"), "+"

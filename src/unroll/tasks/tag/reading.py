@@ -14,7 +14,7 @@ from unroll.data.split import PARTS
 from unroll.data.wording import counted
 from unroll.errors import DataError
 from unroll.tasks.sources import files_of, given_parts, own_parts, shown_name
-from unroll.tasks.tag_options import TagData, TagOptions
+from unroll.tasks.tag.options import TagData, TagOptions
 
 
 def read_source(source: Any, data: TagData, part: str = "train") -> Sentences:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from unroll.data import Examples, Ragged
-from unroll.tasks.dtw import dtw_distances
+from unroll.tasks.classify.dtw import dtw_distances
 from unroll.tasks.kept import Kept
 
 if TYPE_CHECKING:
-    from unroll.tasks.classify import ClassifyTask
+    from unroll.tasks.classify.task import ClassifyTask
 
 STRENGTHS = (1.0, 10.0)
 """Inverse strengths of the linear models' penalty, chosen on validation."""

@@ -10,11 +10,11 @@ import numpy as np
 
 from unroll.data.sentences import FIELDS, MISC, Sentences
 from unroll.errors import ConfigError, DataError, did_you_mean
-from unroll.tasks.tag_errors import FEATURES
-from unroll.tasks.tag_fitting import fit_tags, numbers_of
-from unroll.tasks.tag_options import TagData
-from unroll.tasks.tag_reading import all_tagged, in_order, read_source
-from unroll.tasks.tag_sets import Tags, tags_from
+from unroll.tasks.tag.errors import FEATURES
+from unroll.tasks.tag.fitting import fit_tags, numbers_of
+from unroll.tasks.tag.options import TagData
+from unroll.tasks.tag.reading import all_tagged, in_order, read_source
+from unroll.tasks.tag.sets import Tags, tags_from
 
 
 @dataclass(frozen=True, eq=False)
