@@ -8,7 +8,8 @@ from data.test_idx import write
 from tasks.classifying import wave_task, waves
 from unroll import Classifier
 from unroll.errors import ConfigError, DataError
-from unroll.tasks import ClassifyData, ClassifyOptions, class_baselines, prepare
+from unroll.tasks import ClassifyData, ClassifyOptions, prepare
+from unroll.tasks.classify import baselines
 from unroll.tasks.classify.baselines import ValueRegression, fitted_baselines
 from unroll.tasks.classify.inputs import input_from
 
@@ -95,7 +96,7 @@ def test_what_is_left_out_says_why(monkeypatch):
     assert "values + logistic regression" not in {b.name for b in found}
     assert absent == ["values + logistic regression: the sequences are not of one length"]
     for name in ("VALUES", "DTW_CELLS"):
-        monkeypatch.setattr(class_baselines, name, 10)
+        monkeypatch.setattr(baselines, name, 10)
     found, absent = fitted_baselines(wave_task(even()))
     assert [b.name for b in found] == ["summary features + logistic regression", "majority"]
     assert absent[0].endswith("it would learn from 8.6e+02 numbers, more than 1e+01")
