@@ -131,3 +131,13 @@ def test_a_task_scores_every_series_and_target_by_its_own_scale():
     assert found.count.sum() == len(absolute)
     assert found.scores()["MAE"] == pytest.approx(sum(absolute) / len(absolute), rel=1e-6)
     assert found.scores()["MASE"] == pytest.approx(sum(mase) / len(mase), rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e12])
+def test_a_series_that_repeats_itself_has_no_scale(size):
+    """What the sine of each season's step is off by is no yardstick."""
+    wave = size * np.sin(2 * np.pi * np.arange(20_000) / 24)[:, None]
+    assert seasonal_scale(wave, 24) == 0.0
+    assert seasonal_scale(np.hstack([wave, wave]), 23).min() > 0.1 * size
+    noisy = wave + 1e-6 * size * np.random.default_rng(0).normal(size=wave.shape)
+    assert seasonal_scale(noisy, 24) == pytest.approx(1e-6 * size * 2 / np.sqrt(np.pi), rel=0.02)

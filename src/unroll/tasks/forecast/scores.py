@@ -147,12 +147,21 @@ def window_errors(
     )
 
 
+ROUNDING = 1e-10
+"""Share of the largest value under which differences are rounding: a series that repeats itself exactly."""
+
+
 def seasonal_scale(values: np.ndarray, season: int) -> np.ndarray:
-    """The MASE scale of each channel: mean |y_t - y_{t-season}| over ``values`` (rows, channels), NaN ignored."""
+    """The MASE scale of each channel: mean |y_t - y_{t-season}| over ``values`` (rows, channels), NaN ignored.
+
+    NaN where no two values are a season apart, 0 where they differ by rounding alone.
+    """
     if len(values) <= season:
         return np.full(values.shape[1], np.nan)
     steps = np.abs(values[season:] - values[:-season])
     seen = ~np.isnan(steps)
     count = seen.sum(axis=0)
     total = np.where(seen, steps, 0.0).sum(axis=0)
-    return np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
+    scale = np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
+    size = np.where(np.isnan(values), 0.0, np.abs(values)).max(axis=0)
+    return np.where(scale <= ROUNDING * size, 0.0, scale)
