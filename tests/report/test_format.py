@@ -39,6 +39,15 @@ def test_decimals_follow_the_interval() -> None:
     assert fmt.decimals_of([(317.2, 300.0, 330.0), (400.0, None, None)]) == 0
     assert fmt.decimals_of([(0.0612, 0.0608, 0.0615)]) == 4
     assert fmt.decimals_of([]) == 2
+    assert fmt.decimals_of([(0.0612, 0.0608, 0.0615), (7.8e-15, 6.9e-15, 8.7e-15)]) == 4
+    assert fmt.decimals_of([(0.0, 0.0, 0.0)]) == 2
+
+
+def test_what_is_next_to_nothing_does_not_read_as_zero():
+    assert fmt.score(7.8e-15, 4) == "7.8e-15"
+    assert fmt.interval(0.0, 8.71e-15, 4) == "0.0000 … 8.7e-15"
+    assert fmt.score(0.0003, 2) == "0.00"
+    assert fmt.score(0.0, 2) == "0.00"
     assert fmt.score(250.0, 2) == "250"
     assert fmt.score(0.6, 2) == "0.60"
 

@@ -10,6 +10,8 @@ from typing import Any
 MISSING = "–"
 FLOOR = -30.0
 FLOOR_TEXT = "< 1e-30"
+NEXT_TO_NOTHING = 1e-4
+"""Share of the largest score of a column under which one is written with an exponent."""
 
 
 def significant(value: float | None, digits: int = 3, *, trim: bool = True) -> str:
@@ -35,11 +37,14 @@ def decimals_of(scores: Iterable[tuple[float | None, float | None, float | None]
     """How many decimals a column of (mean, low, high) deserves.
 
     As many as the typical interval leaves certain, at most three significant digits of the largest score within
-    ten times the best; two for scores near one when there is no interval.
+    ten times the best; two for scores near one when there is no interval. A score that is next to nothing beside the
+    others does not widen the column.
     """
     rows = [(m, lo, hi) for m, lo, hi in scores if m is not None and math.isfinite(m)]
     if not rows:
         return 2
+    floor = NEXT_TO_NOTHING * max(abs(m) for m, _, _ in rows)
+    rows = [row for row in rows if abs(row[0]) >= floor]
     best = min((abs(m) for m, _, _ in rows if m), default=1.0)
     largest = max((abs(m) for m, _, _ in rows if abs(m) <= 10 * best), default=best)
     limit = max(0, 2 - math.floor(math.log10(largest or 1.0)))
@@ -52,9 +57,12 @@ def decimals_of(scores: Iterable[tuple[float | None, float | None, float | None]
 
 
 def score(value: float | None, decimals: int) -> str:
-    """A score in its column, cut to three significant digits where the column would show more."""
+    """A score in its column: cut to three significant digits where the column would show more, with an exponent where
+    it would show zeros alone."""
     if value is None or not math.isfinite(value):
         return ""
+    if value and abs(value) < 0.5 * 10.0**-decimals and abs(value) < NEXT_TO_NOTHING:
+        return significant(value, 2)
     magnitude = math.floor(math.log10(abs(value))) if value else 0
     return f"{value:,.{max(0, min(decimals, 2 - magnitude) if magnitude > 0 else decimals)}f}"
 
