@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from unroll.tasks import DataOptions, Forecaster, ForecastOptions, prepare
+from unroll.tasks import DataOptions, Forecaster, ForecastOptions, NetworkOptions, prepare
 
 
 def wave(rows, seed=0, period=7.0):
@@ -55,3 +55,8 @@ def refusal(call, kind):
 def small(**options):
     """A forecaster that is quickly trained."""
     return Forecaster(**{"hidden": 4, "horizon": 3, "input": 8, "epochs": 2, "lr": 1e-2} | options)
+
+
+def words_of(task):
+    """What a result of ``task`` says of it, whatever its network."""
+    return task.shown({"GRU": task.network(NetworkOptions("gru", 4), 0)}, [], "GRU")["words"]

@@ -9,6 +9,7 @@ import torch
 from sklearn.preprocessing import StandardScaler
 
 from tasks.classifying import reviews, text_task, wave_task, waves
+from tasks.making import words_of
 from unroll.errors import ConfigError, DataError, LeakageError
 from unroll.tasks import ClassifyData, ClassifyOptions, NetworkOptions, prepare
 from unroll.tasks.classify.baselines import NearestNeighbour, SummaryRegression, summary
@@ -224,6 +225,9 @@ def test_a_test_file_takes_the_place_of_a_part_and_what_it_shares_is_named():
     assert task.parts.indices["test"].tolist() == list(range(120, 130))
     assert len(task.parts.indices["train"]) + len(task.parts.indices["valid"]) == 120
     assert any("test examples are also in training" in note for note in task.notes)
+    assert words_of(task)["checked"] == "files overlap, vocabulary fitted on train"
+    other = frame[:10].with_columns(document="perhaps " + pl.col("document"))
+    assert words_of(prepared_with(other))["checked"] == "no overlap, vocabulary fitted on train"
 
 
 def test_rows_without_a_label_are_named_or_left_out():

@@ -1,10 +1,13 @@
 """The tag task: morphemes, spans, words that training has not; and ``Tagger``."""
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 
 from realdata import real
+from tasks.making import words_of
 from tasks.tagging import conllu, options_of, sentences, tag_task, written
 from unroll import Tagger
 from unroll.errors import ConfigError, DataError, LeakageError, RunError
@@ -123,11 +126,28 @@ def test_what_cannot_be_learned_from_is_named(tmp_path):
     path = tmp_path / "a.conllu"
     path.write_text(conllu(sentences(20)).replace("\tNOUN\t", "\t_\t", 1))
     with pytest.raises(DataError, match="has no tag"):
-        prepare(str(path), TagData(), TagOptions())
+        prepare(path, TagData(), TagOptions())
     with pytest.raises(DataError, match="none is left for the"):
         prepare(written(tmp_path, sentences(2)), TagData(), TagOptions())
     with pytest.raises(DataError, match="a DataFrame"):
         prepare(pl.DataFrame({"a": [1]}), TagData(), TagOptions())
+
+
+@pytest.mark.parametrize("name", ["tags.conllu", "tags.txt"])
+def test_a_result_names_the_tags_as_the_file_does(tmp_path, name):
+    made = sentences(60)
+    path = written(tmp_path, made, name)
+    if name == "tags.txt":
+        Path(path).write_text("\n\n".join("\n".join(f"{w} {t}" for w, t in own) for own in made), encoding="utf-8")
+    task = prepare(path, TagData(), TagOptions())
+    assert words_of(task)["job"] == ("tag words by upos" if name == "tags.conllu" else "tag words")
+
+
+def test_what_a_test_file_shares_with_training_is_named(tmp_path):
+    made = sentences(60)
+    paths = [written(tmp_path, own, f"{k}.conllu") for k, own in enumerate((made, made[:2], sentences(5, seed=9)))]
+    told = [words_of(prepare(paths[0], TagData(test=test), TagOptions()))["checked"] for test in paths[1:]]
+    assert told == [f"{overlap}, vocabulary fitted on train" for overlap in ("files overlap", "no overlap")]
 
 
 @pytest.mark.parametrize(

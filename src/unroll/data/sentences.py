@@ -25,13 +25,17 @@ _MANY, _EMPTY = re.compile(r"\d+-\d+"), re.compile(r"\d+\.\d+")
 
 @dataclass(frozen=True, eq=False)
 class Sentences:
-    """One source. ``tags`` are as long as ``words``; a tag is None where the source has none."""
+    """One source. ``tags`` are as long as ``words``; a tag is None where the source has none.
+
+    ``field`` is what CoNLL-U calls them, empty where columns have no names.
+    """
 
     name: str
     fingerprint: str
     words: tuple[tuple[str, ...], ...]
     tags: tuple[tuple[str | None, ...], ...]
     lines: tuple[int, ...]
+    field: str = ""
 
     def __len__(self) -> int:
         return len(self.words)
@@ -57,11 +61,12 @@ def read_sentences(path: Path, field: str = "upos", *, word: int = 1, tag: int |
     if suffixes[-1:] == [".gz"]:
         data, suffixes = unzipped(data, path.name), suffixes[:-1]
     text = plain_utf8(data, path.name).decode()
-    read = _conllu(path.name, field) if suffixes[-1:] == [".conllu"] else _columns(path.name, word, tag)
+    named = suffixes[-1:] == [".conllu"]
+    read = _conllu(path.name, field) if named else _columns(path.name, word, tag)
     words, tags, lines = _blocks(text, read)
     if not words:
         raise DataError(f"{path.name} has no sentence", expected="one word per line, a blank line between sentences")
-    return Sentences(path.name, fingerprint, tuple(words), tuple(tags), tuple(lines))
+    return Sentences(path.name, fingerprint, tuple(words), tuple(tags), tuple(lines), field if named else "")
 
 
 _Word = tuple[str, str | None]

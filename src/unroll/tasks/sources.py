@@ -9,6 +9,7 @@ from typing import Any
 from unroll.data.registry import known_name, resolve
 
 _OWN = "parts that the data set "
+_REPEATED = " are also in training"
 
 
 def files_of(source: Any, part: str) -> list[Path] | None:
@@ -43,6 +44,17 @@ def own_parts(source: Any, given: Mapping[str, Any], names: Mapping[str, str]) -
     """Which of the ``given`` parts are files of the data set ``source`` itself, in words; ``names`` are theirs."""
     own = [f"{part}: {names[part]}" for part, path in given.items() if path is source]
     return [f"{_OWN}{source} itself has: {', '.join(own)}"] if own else []
+
+
+def repeated(part: str, twice: int, count: int, what: str) -> str:
+    """That files given for a part repeat training: a score on those is no score on the unseen."""
+    return f"{twice:,} of {count:,} {part} {what}s{_REPEATED} ({100 * twice / count:.1f} %)"
+
+
+def checked(notes: Sequence[str], fitted: str) -> str:
+    """What a reader of scores must know of the parts, in a few words."""
+    overlap = "files overlap" if any(_REPEATED in note for note in notes) else "no overlap"
+    return f"{overlap}, {fitted} fitted on train"
 
 
 def said_of_own_parts(notes: Sequence[str]) -> str:

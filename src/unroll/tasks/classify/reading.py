@@ -24,7 +24,7 @@ from unroll.data.split import PARTS
 from unroll.data.wording import counted, listed
 from unroll.errors import ConfigError, DataError
 from unroll.tasks.classify.options import ClassifyData, ClassifyOptions
-from unroll.tasks.sources import files_of, given_parts, own_parts, shown_name
+from unroll.tasks.sources import files_of, given_parts, own_parts, repeated, shown_name
 
 
 def read_examples(source: Any, data: ClassifyData, *, labels: bool = True, part: str = "train") -> Examples:
@@ -145,7 +145,7 @@ def _check_size(own: Examples, indices: dict[str, np.ndarray], given: dict[str, 
 
 
 def _repeated(examples: Examples, indices: dict[str, np.ndarray], given: dict[str, Examples]) -> list[str]:
-    """Where files are given, what they share with the training part: a score on it is no score on the unseen."""
+    """What files that are given share with the training part."""
     if not given:
         return []
     keys = examples.keys()
@@ -155,8 +155,7 @@ def _repeated(examples: Examples, indices: dict[str, np.ndarray], given: dict[st
         held = indices[part]
         twice = sum(keys[k] in trained for k in held)
         if twice:
-            share = 100 * twice / len(held)
-            notes.append(f"{twice:,} of {len(held):,} {part} examples are also in training ({share:.1f} %)")
+            notes.append(repeated(part, twice, len(held), "example"))
     return notes
 
 

@@ -16,7 +16,7 @@ from unroll.tasks.classify.tables import tables
 from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double
 from unroll.tasks.ragged import given_files, split_facts, split_record, spread
-from unroll.tasks.sources import said_of_own_parts
+from unroll.tasks.sources import checked, said_of_own_parts
 
 if TYPE_CHECKING:
     from unroll.tasks.classify.task import ClassifyTask
@@ -72,7 +72,7 @@ def words(task: ClassifyTask) -> dict[str, Any]:
     return {
         "job": f"classify {task.input.what}s{by}, {len(task.classes)} classes",
         "example": task.input.what,
-        "checked": f"no overlap, {_fitted(task.input)} fitted on train",
+        "checked": checked(task.notes, _fitted(task.input)),
         "examples": "What was taken for what",
         "gradient": "The loss reads every step's output at once, so it reaches each of them directly: there is no "
         "reach to measure. With --pooling last, reading one way, there is.",

@@ -13,7 +13,7 @@ from unroll.data.sentences import Sentences, read_sentences
 from unroll.data.split import PARTS
 from unroll.data.wording import counted
 from unroll.errors import DataError
-from unroll.tasks.sources import files_of, given_parts, own_parts, shown_name
+from unroll.tasks.sources import files_of, given_parts, own_parts, repeated, shown_name
 from unroll.tasks.tag.options import TagData, TagOptions
 
 
@@ -80,7 +80,7 @@ def read_tagged(
         indices[part] = np.arange(len(joined), len(joined) + len(more))
         twice = sum(words in trained for words in more.words)
         if twice:
-            notes.append(f"{twice:,} of {len(more):,} {part} sentences are also in training")
+            notes.append(repeated(part, twice, len(more), "sentence"))
         joined = _joined(joined, more)
     return joined, indices, notes, shown_name(source, own.name)
 

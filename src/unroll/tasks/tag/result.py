@@ -14,7 +14,7 @@ from unroll.data.wording import counted
 from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double
 from unroll.tasks.ragged import given_files, split_facts, split_record, spread
-from unroll.tasks.sources import said_of_own_parts
+from unroll.tasks.sources import checked, said_of_own_parts
 from unroll.tasks.tag.errors import FEATURES, SPANS
 from unroll.tasks.tag.tables import tag_tables
 
@@ -27,7 +27,7 @@ PROBED = 32
 def described(task: TagTask, metric: str, match: str) -> dict[str, Any]:
     return {
         "name": "tag",
-        "field": task.data.field,
+        "field": task.sentences.field,
         "tags": task.tags.count,
         "decoder": task.decoder,
         "input": task.input.told(),
@@ -86,11 +86,11 @@ def shown(task: TagTask, networks: Mapping[str, nn.Module], best: str) -> dict[s
     """What the best network took for what, and the words of a report."""
     indices = task.indices["test"]
     said = task.said(networks[best], indices)
-    several = f", {task.tags.by_what}" if task.tags.by_what else ""
+    by, several = task.sentences.field, f", {task.tags.by_what}" if task.tags.by_what else ""
     words = {
-        "job": f"tag words by {task.data.field}{several}",
+        "job": f"tag words{f' by {by}' if by else ''}{several}",
         "example": "sentence",
-        "checked": "no overlap, vocabulary fitted on train",
+        "checked": checked(task.notes, "vocabulary"),
         "examples": "What was taken for what",
         "definitions": [list(pair) for pair in _DEFINITIONS if _UNLESS.get(pair[0], task.marks) == task.marks],
         "gradient": "The loss reads the output at every word, so it reaches each of them directly.",
