@@ -9,7 +9,7 @@ from typing import Any
 from unroll.data.registry import known_name, resolve
 
 _OWN = "parts that the data set "
-_REPEATED = " are also in training"
+_REPEATED = "also in training"
 
 
 def files_of(source: Any, part: str) -> list[Path] | None:
@@ -48,7 +48,7 @@ def own_parts(source: Any, given: Mapping[str, Any], names: Mapping[str, str]) -
 
 def repeated(part: str, twice: int, count: int, what: str) -> str:
     """That files given for a part repeat training: a score on those is no score on the unseen."""
-    return f"{twice:,} of {count:,} {part} {what}s{_REPEATED} ({100 * twice / count:.1f} %)"
+    return f"{twice:,} of {count:,} {part} {what}s {'is' if twice == 1 else 'are'} {_REPEATED} ({100 * twice / count:.1f} %)"
 
 
 def checked(notes: Sequence[str], fitted: str) -> str:
