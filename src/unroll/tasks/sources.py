@@ -48,7 +48,8 @@ def own_parts(source: Any, given: Mapping[str, Any], names: Mapping[str, str]) -
 
 def repeated(part: str, twice: int, count: int, what: str) -> str:
     """That files given for a part repeat training: a score on those is no score on the unseen."""
-    return f"{twice:,} of {count:,} {part} {what}s {'is' if twice == 1 else 'are'} {_REPEATED} ({100 * twice / count:.1f} %)"
+    are = "is" if twice == 1 else "are"
+    return f"{twice:,} of {count:,} {part} {what}s {are} {_REPEATED} ({100 * twice / count:.1f} %)"
 
 
 def checked(notes: Sequence[str], fitted: str) -> str:
