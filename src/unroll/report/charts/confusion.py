@@ -97,7 +97,7 @@ def _plot(matrix: _Matrix, width: int) -> Any:
     rows = [fmt.shorten(name, letters) for name in matrix.names]
     columns = [fmt.shorten(name, 9 if narrow else 14) for name in matrix.names]
     totals = [fmt.count(sum(own)) for own in matrix.counts]
-    room = max(len(a) + len(b) for a, b in zip(rows, totals))
+    room = max(map(len, rows)) + max(map(len, totals))
     left = round(26 + LETTER * room)
     cell = min(96.0, (width - left - 60) / len(rows))
     step = 28 if narrow else 32
