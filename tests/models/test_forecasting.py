@@ -111,6 +111,54 @@ def test_a_longer_recursive_horizon_begins_as_a_shorter_one_does():
     assert torch.equal(outcome(long, history())[:, :3], outcome(short, history()))
 
 
+KNOWN, STEADY = 2, 1
+
+
+def knowing(cell="gru", horizon=5, **options):
+    return RecursiveForecast(encoder(cell, TARGETS + KNOWN + STEADY, 2), TARGETS, horizon, future=KNOWN, **options)
+
+
+def known_ahead(horizon=5):
+    """A history whose last channel never changes, and what is known of the steps after it."""
+    made = torch.Generator().manual_seed(8)
+    rows = torch.randn(BATCH, 11 + horizon, TARGETS + KNOWN + STEADY, generator=made, dtype=torch.float64)
+    rows[..., -1] = rows[:, :1, -1]
+    return rows[:, :11], rows[:, 11:, TARGETS : TARGETS + KNOWN]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_recursive_reads_what_is_known_of_a_step_before_it_and_in_it(cell):
+    network, (x, future) = doubled(knowing, cell), known_ahead()
+    last = x[:, -1, :TARGETS]
+    read = torch.cat([x[..., :TARGETS] - last.unsqueeze(1), x[..., TARGETS:]], -1)
+    output, state = steps(network.encoder, read)
+    value, ahead = torch.zeros_like(last), []
+    for k in range(5):
+        met = F.relu(network.known(future[:, k]) + network.meeting(output))
+        value = value + network.head(output) + network.effect(met)
+        ahead.append(value + last)
+        output, state = network.encoder.step(torch.cat([value, future[:, k], x[:, 0, -STEADY:]], -1), state)
+    torch.testing.assert_close(network(x, last, future), torch.stack(ahead, 1), **CLOSE)
+
+
+@pytest.mark.parametrize("k", range(5))
+def test_what_is_known_of_a_step_changes_it_and_those_after_it(k):
+    network, (x, future) = doubled(knowing), known_ahead()
+    other = future.clone()
+    other[:, k] += 1
+    told = network(x, x[:, -1, :TARGETS], future) != network(x, x[:, -1, :TARGETS], other)
+    assert told.any(0).any(-1).tolist() == [j >= k for j in range(5)]
+
+
+def test_the_first_known_step_follows_from_the_summary():
+    network, (x, future) = doubled(knowing, normalise=RevIN(TARGETS)), known_ahead()
+    last = x[:, -1, :TARGETS]
+    level = network.level(x, last)
+    read = network.read(x, level)
+    first = network.from_summary(network.encoder(read)[0][:, -1], read, level, future)
+    torch.testing.assert_close(first, network(x, last, future)[:, :1], **CLOSE)
+
+
 def by_hand(network, row, k, horizon):
     """The forecast of target ``k`` from its normalised history alone, segment by segment, a step at a time."""
     w = network.reads

@@ -290,7 +290,7 @@ def test_how_long_ago_a_value_was_observed_may_be_what_matters():
     assert since < 0.4 * mask
 
 
-@pytest.mark.parametrize("decode", ["segments", "segments-recurrent", "recursive"])
+@pytest.mark.parametrize("decode", ["segments", "segments-recurrent"])
 @pytest.mark.parametrize("told", [{"known": "price"}, {"calendar": "weekday"}, {"times": "irregular"}])
 def test_decoders_that_read_targets_alone_say_so(decode, told):
     data = priced()[0].select("day", "y", "price")

@@ -68,6 +68,15 @@ class Inputs:
         """Numbers of a row to be forecast."""
         return len(self.future) + (self.step is not None)
 
+    def unknown(self, targets: int) -> int:
+        """Numbers of a row of the past that are neither the targets, its first, nor known in advance, nor static.
+
+        The time since the row before counts: of a row to be forecast, that since the last row of the past is read.
+        """
+        known = set(self.future.tolist()) - {self.step}
+        static = sum(static.width for static in self.statics)
+        return self.width - static - targets - len(known)
+
     def rows(self, series: Series, scaler: Scaler) -> np.ndarray:
         """(rows, width) float32; what is missing before the first value is 0, the mean of training."""
         seen = ~np.isnan(series.values[:, list(self.masked)])

@@ -85,19 +85,52 @@ class ForecastNetwork(nn.Module, ABC):
         return numbers.view(-1, steps, self.targets, self.quantiles)
 
 
-class DirectForecast(ForecastNetwork):
+class ForecastKnowingAhead(ForecastNetwork):
+    r"""A decoder that reads channels it does not forecast, and what is known of each step it forecasts.
+
+    What is known of a step, f, meets what the encoder last put out, s, in one hidden layer of the same weights at every
+    step (the temporal decoder of TiDE, Das et al. 2023), and adds to the forecast of that step:
+
+    .. math:: V \,\mathrm{relu}(A f + B s + a)
+
+    Args:
+        future: how many numbers are known of each step of the horizon.
+    """
+
+    def read(self, x: Tensor, level: Level) -> Tensor:
+        """Targets normalised, other channels as they are."""
+        read = x.clone()
+        read[..., : self.targets] = self.normalise(x[..., : self.targets], level)
+        return read
+
+    def _know(self, future: int) -> None:
+        """Make the layers, if there is anything to know."""
+        size = self.encoder.output_size
+        self.known = nn.Linear(future, size) if future else None
+        self.meeting = nn.Linear(size, size, bias=False) if future else None
+        self.effect = nn.Linear(size, self.targets * self.numbers, bias=False) if future else None
+
+    def _changed(self, told: Tensor, summary: Tensor, future: Tensor | None) -> Tensor:
+        """``told``, (rows, steps, targets[, quantiles]), by what is known of these steps, (rows, steps, n)."""
+        if self.known is None or self.meeting is None or self.effect is None:
+            return told
+        assert future is not None, "this network reads what is known of the steps it forecasts"
+        met = self.known(future) + self.meeting(summary).unsqueeze(1)
+        return told + self._told(self.effect(met.relu()).flatten(1), told.shape[1])
+
+
+class DirectForecast(ForecastKnowingAhead):
     r"""All steps of the horizon at once from the encoder's last output s.
 
     .. math:: \hat y'_{T+1 \dots T+h} = W s + b, \qquad s = \mathrm{encoder}(x'_1, \dots, x'_T)_T
 
-    What is known of the steps to be forecast, f, is read step by step beside the encoder's last output s, by the same
-    weights at every step (the temporal decoder of TiDE, Das et al. 2023, with one hidden layer):
+    What is known of the steps to be forecast, f, adds to them, read beside s:
 
     .. math:: \hat y'_{T+k} \mathrel{+}= V \,\mathrm{relu}(A f_{T+k} + B s + a)
 
     Args:
         encoder: reads (batch, T, channels).
-        future: how many numbers are known of each step of the horizon.
+        future: how many numbers are known of each step of the horizon (``ForecastKnowingAhead``).
 
     The others, and shapes, as in ``ForecastNetwork``.
     """
@@ -113,17 +146,8 @@ class DirectForecast(ForecastNetwork):
         future: int = 0,
     ) -> None:
         super().__init__(encoder, targets, horizon, normalise, quantiles)
-        size = encoder.output_size
-        self.head = nn.Linear(size, horizon * targets * self.numbers)
-        self.known = nn.Linear(future, size) if future else None
-        self.meeting = nn.Linear(size, size, bias=False) if future else None
-        self.effect = nn.Linear(size, targets * self.numbers, bias=False) if future else None
-
-    def read(self, x: Tensor, level: Level) -> Tensor:
-        """Targets normalised, other channels as they are."""
-        read = x.clone()
-        read[..., : self.targets] = self.normalise(x[..., : self.targets], level)
-        return read
+        self.head = nn.Linear(encoder.output_size, horizon * targets * self.numbers)
+        self._know(future)
 
     def decode(self, read: Tensor, future: Tensor | None) -> Tensor:
         output, _ = self.encoder(read)
@@ -133,9 +157,4 @@ class DirectForecast(ForecastNetwork):
         return self.normalise.inverse(self._ahead(summary, future), level)
 
     def _ahead(self, summary: Tensor, future: Tensor | None) -> Tensor:
-        steps = self._told(self.head(summary), self.horizon)
-        if self.known is None or self.meeting is None or self.effect is None:
-            return steps
-        assert future is not None, "this network reads what is known of the steps it forecasts"
-        met = self.known(future) + self.meeting(summary).unsqueeze(1)
-        return steps + self._told(self.effect(met.relu()).flatten(1), self.horizon)
+        return self._changed(self._told(self.head(summary), self.horizon), summary, future)

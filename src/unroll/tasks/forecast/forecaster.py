@@ -174,9 +174,8 @@ class Forecaster(Estimator):
 
     def _rebuilt(self) -> ForecastNetwork:
         recorded = restore(self.record)
-        width, future = recorded.inputs.width, recorded.inputs.future_width
-        targets, season = len(recorded.targets), recorded.season
-        sizes = Sizes(width, targets, recorded.input_length, recorded.horizon, season, future)
+        r = recorded
+        sizes = Sizes.of(r.inputs, len(r.targets), r.input_length, r.horizon, r.season)
         return build_network(self.network_options, self.task_options, sizes)
 
     def _series(self, data: Any, recorded: Recorded, reading: dict[str, Any]) -> SeriesSet:

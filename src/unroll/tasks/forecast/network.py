@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from unroll.data.inputs import Inputs
+from unroll.data.wording import counted
 from unroll.errors import ConfigError
 from unroll.models import DirectForecast, ForecastNetwork, RecursiveForecast, SegmentForecast
 from unroll.models.normalise import Normalisation, normalisation
@@ -18,7 +20,8 @@ class Sizes(NamedTuple):
     """What a network must fit.
 
     ``channels`` numbers are read of every step, of which the first ``targets`` are forecast; ``future`` numbers are
-    known of every step of the horizon.
+    known of every step of the horizon. ``unknown`` numbers of a row are neither forecast, nor known in advance, nor the
+    same in the whole series.
     """
 
     channels: int
@@ -27,6 +30,12 @@ class Sizes(NamedTuple):
     horizon: int
     season: int | None = None
     future: int = 0
+    unknown: int = 0
+
+    @classmethod
+    def of(cls, inputs: Inputs, targets: int, input: int, horizon: int, season: int | None) -> Sizes:
+        unknown = inputs.unknown(targets)
+        return cls(inputs.width, targets, input, horizon, season, inputs.future_width, unknown)
 
 
 def build_network(options: NetworkOptions, learned: ForecastOptions, sizes: Sizes) -> ForecastNetwork:
@@ -36,21 +45,14 @@ def build_network(options: NetworkOptions, learned: ForecastOptions, sizes: Size
         ConfigError: they do not go together, or not with the data.
     """
     channels, targets, horizon = sizes.channels, sizes.targets, sizes.horizon
-    more = channels - targets + sizes.future
-    if learned.decode != "direct" and more:
-        raise ConfigError(
-            f"--decode {learned.decode} where {more} number(s) are read that are not forecast",
-            expected="targets alone: this decoder forecasts all it reads",
-            fix="Give --decode direct, or targets only: no --feature, --known, --static, --calendar, --missing mask or "
-            "--times irregular",
-        )
+    _check_read(learned.decode, sizes)
     normalise = _normalisation(learned, sizes)
     quantiles = len(learned.levels) or None
     if learned.decode == "direct":
         encoder = build_encoder(options, channels)
         return DirectForecast(encoder, targets, horizon, normalise, quantiles, future=sizes.future)
     if learned.decode == "recursive":
-        return RecursiveForecast(build_encoder(options, targets), targets, horizon, normalise)
+        return RecursiveForecast(build_encoder(options, channels), targets, horizon, normalise, future=sizes.future)
     return SegmentForecast(
         build_encoder(options, options.hidden),
         targets,
@@ -61,6 +63,26 @@ def build_network(options: NetworkOptions, learned: ForecastOptions, sizes: Size
         dropout=options.dropout,
         recurrent=learned.decode == "segments-recurrent",
     )
+
+
+def _check_read(decode: str, sizes: Sizes) -> None:
+    """That ``decode`` can do with what is read beside the targets."""
+    more = sizes.channels - sizes.targets + sizes.future
+    if decode.startswith("segments") and more:
+        raise ConfigError(
+            f"--decode {decode} where {counted(more, 'number')} of a row are not forecast",
+            expected="targets alone: this decoder reads and writes them one by one",
+            fix="Give --decode direct, or targets only: no --feature, --known, --static, --calendar, --missing mask or "
+            "--times irregular",
+        )
+    if decode == "recursive" and sizes.unknown:
+        raise ConfigError(
+            f"--decode recursive where {counted(sizes.unknown, 'number')} of a row are neither forecast nor known in "
+            "advance",
+            expected="all that is read of a step to be there when the next one is forecast",
+            fix="Give --decode direct, or neither --feature nor --times irregular, nor --missing mask where targets "
+            "have holes",
+        )
 
 
 def segment_length(learned: ForecastOptions, sizes: Sizes) -> int:

@@ -104,8 +104,7 @@ class ForecastTask(Task):
         return self.series_set.targets
 
     def build(self, options: NetworkOptions) -> ForecastNetwork:
-        width, future = self.windows.inputs.width, self.windows.inputs.future_width
-        sizes = Sizes(width, len(self.targets), self.input, self.horizon, self.season, future)
+        sizes = Sizes.of(self.windows.inputs, len(self.targets), self.input, self.horizon, self.season)
         return build_network(options, self.options, sizes)
 
     def problem(self) -> ForecastProblem:
