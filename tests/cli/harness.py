@@ -100,3 +100,32 @@ def _text(stream: io.TextIOWrapper, encoding: str) -> str:
     buffer = stream.buffer
     assert isinstance(buffer, io.BytesIO)
     return buffer.getvalue().decode(encoding)
+
+
+ROWS = daily(60)
+
+
+def csv(*rows: str, header: str = "date,units") -> str:
+    return "\n".join([header, *rows]) + "\n"
+
+
+def changed(row: int, line: str, rows: list[str] = ROWS) -> str:
+    """Good data in which row ``row`` of the file (the header is row 1) is ``line``."""
+    return csv(*rows[: row - 2], line, *rows[row - 1 :])
+
+
+def shops(**rows: int) -> str:
+    return csv(*(f"{line},{shop}" for shop, count in rows.items() for line in daily(count)), header="date,units,shop")
+
+
+def assert_one_message(outcome: Outcome, *says: str) -> None:
+    assert outcome.code == 2, outcome.err
+    assert outcome.out == ""
+    assert outcome.err.startswith("error: ")
+    assert outcome.err.count("error: ") == 1
+    assert outcome.err.endswith("\n")
+    assert "Traceback" not in outcome.err
+    assert "failed in a way it should not" not in outcome.err
+    assert all(line.startswith("       ") for line in outcome.err.splitlines()[1:])
+    for phrase in says:
+        assert phrase in outcome.message

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import random
-import re
-import resource
 import shlex
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from .harness import COMPARE, TINY, Outcome, apart, daily, program, table, tree, unroll
+from .harness import COMPARE, ROWS, TINY, Outcome, apart, assert_one_message, changed, csv, shops, table, tree, unroll
 
 Content = str | bytes
-ROWS = daily(60)
 TINY_TRAIN = shlex.join(["train", "sales.csv", *TINY])
 TINY_COMPARE = shlex.join(["compare", "sales.csv", *COMPARE])
 
@@ -35,19 +30,6 @@ class Case:
 def case(id: str, command: str, *says: str, harm: Callable[[Path], None] | None = None, **files: Content) -> Case:
     """Files are given as name_csv=content."""
     return Case(id, command, says, {name.replace("_", "."): content for name, content in files.items()}, harm)
-
-
-def csv(*rows: str, header: str = "date,units") -> str:
-    return "\n".join([header, *rows]) + "\n"
-
-
-def changed(row: int, line: str, rows: list[str] = ROWS) -> str:
-    """Good data in which row ``row`` of the file (the header is row 1) is ``line``."""
-    return csv(*rows[: row - 2], line, *rows[row - 1 :])
-
-
-def shops(**rows: int) -> str:
-    return csv(*(f"{line},{shop}" for shop, count in rows.items() for line in daily(count)), header="date,units,shop")
 
 
 def cut(name: str) -> Callable[[Path], None]:
@@ -319,72 +301,13 @@ def test_a_bad_run_folder_gives_one_clear_message_and_stays_as_it_is(runs, given
     _assert_refused(runs, given)
 
 
-@pytest.mark.parametrize(
-    ("options", "content"),
-    [
-        ("--na n/a --missing carry", changed(12, "2024-01-11,n/a")),
-        ("--na=-999 --missing carry", changed(12, "2024-01-11,-999")),
-        ("--drop-bad-rows --missing carry", changed(12, "2024-01-11,n/a")),
-        ("--missing carry", csv(*ROWS[:10], *ROWS[11:])),
-        ("--sort", csv(*ROWS[:10], ROWS[11], ROWS[10], *ROWS[12:])),
-        ("--time none", changed(12, "soon,3")),
-        ("--delimiter ';'", table(60).replace(",", ";")),
-        ("--delimiter tab", table(60).replace(",", "\t")),
-        ("--group shop", shops(A=60, B=60)),
-        ("--group shop --input 6 --horizon 3 --skip-bad-series", shops(A=60, B=9, C=60)),
-    ],
-)
-def test_what_a_message_advises_is_accepted(folder, options, content):
-    (folder / "a.csv").write_text(content)
-    assert _accepted(folder, f"compare a.csv {options}")
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_the_lengths_a_message_advises_fit(folder, seed):
-    """Each option named for a series that is too short, applied alone, is enough."""
-    draw, tried = random.Random(seed), 0
-    while tried < 4:
-        rows, given = draw.randint(4, 60), {"--input": draw.randint(1, 50), "--horizon": draw.randint(1, 30)}
-        if draw.random() < 0.5:
-            given["--split"] = draw.choice(["0.5,0.25,0.25", "rest,3,3", "0.8,0.1,0.1"])
-        (folder / "a.csv").write_text(table(rows))
-        tried += not _fits(folder, given)
-
-
-@pytest.mark.parametrize("rows", [4, 5, 6, 11])
-@pytest.mark.parametrize("split", ["0.9,0.05,0.05", "rest,9,9", "30,9,9"])
-def test_the_split_a_message_advises_has_rows_in_each_part(folder, rows, split):
-    (folder / "a.csv").write_text(table(rows))
-    _fits(folder, {"--split": split, "--horizon": 1, "--input": 1})
-
-
-def test_a_full_disk_is_named_and_an_older_file_stays(runs):
-    (runs / "forecast.csv").write_text("older\n")
-    before = tree(runs)
-    _assert_one_message(_with_room_for(8, runs, "predict run --out forecast.csv"), "cannot write forecast.csv", "space")
-    assert tree(runs) == before
-
-
-def test_a_disk_that_fills_up_during_training_is_named_and_leaves_whole_files(folder):
-    outcome = _with_room_for(2000, folder, f"{TINY_TRAIN} --out run")
-    _assert_one_message(outcome, "cannot write run/", "space")
-    assert not [name for name in tree(folder) if Path(name).name.startswith(".")]
-
-
-def test_a_full_standard_output_is_named():
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(program(), stdout=full, stderr=subprocess.PIPE, text=True)
-    outcome = Outcome(done.returncode, "", done.stderr)
-    _assert_one_message(outcome, "cannot write the result to standard output", "no space left")
-
-
 def test_an_error_is_ascii_where_the_terminal_is(folder):
     """Nor does a cell of the data send a control sequence to the terminal."""
     (folder / "prix.csv").write_text(changed(12, "2024-01-11,cinq €\x1b[31m"))
     outcome = unroll("compare", "prix.csv", encoding="ascii")
-    _assert_one_message(outcome, "row 12: 'cinq \\u20ac\\x1b[31m'")
+    assert_one_message(outcome, "row 12: 'cinq \\u20ac\\x1b[31m'")
     done = apart("comparé", cwd=folder, PYTHONIOENCODING="ascii")
-    _assert_one_message(Outcome(done.returncode, done.stdout, done.stderr), "'compar\\xe9'", "Did you mean 'compare'?")
+    assert_one_message(Outcome(done.returncode, done.stdout, done.stderr), "'compar\\xe9'", "Did you mean 'compare'?")
 
 
 def _assert_refused(folder: Path, given: Case) -> None:
@@ -393,71 +316,8 @@ def _assert_refused(folder: Path, given: Case) -> None:
     if given.harm is not None:
         given.harm(folder)
     before = tree(folder)
-    _assert_one_message(unroll(*shlex.split(given.command)), *given.says)
+    assert_one_message(unroll(*shlex.split(given.command)), *given.says)
     assert tree(folder) == before
-
-
-def _assert_one_message(outcome: Outcome, *says: str) -> None:
-    assert outcome.code == 2, outcome.err
-    assert outcome.out == ""
-    assert outcome.err.startswith("error: ")
-    assert outcome.err.count("error: ") == 1
-    assert outcome.err.endswith("\n")
-    assert "Traceback" not in outcome.err
-    assert "failed in a way it should not" not in outcome.err
-    assert all(line.startswith("       ") for line in outcome.err.splitlines()[1:])
-    for phrase in says:
-        assert phrase in outcome.message
-
-
-def _accepted(folder: Path, command: str) -> bool:
-    """Whether the data and the options are accepted: the next thing looked at is a folder that will not do."""
-    (folder / "taken").mkdir(exist_ok=True)
-    (folder / "taken" / "mine.txt").touch()
-    outcome = unroll(*shlex.split(command), "--out", "taken")
-    assert outcome.code == 2, outcome.err
-    return "taken holds files that are not a run" in outcome.message
-
-
-def _fits(folder: Path, given: dict[str, object]) -> bool:
-    """Whether a.csv can be cut as ``given``; if not, what the message advises must do.
-
-    Where the split leaves a part empty, its own advice comes before that for the windows.
-    """
-    command = f"compare a.csv {_words(given)}"
-    if _accepted(folder, command):
-        return True
-    message = unroll(*shlex.split(command)).message
-    for change in _advised(message):
-        if "training rows (input" in message:
-            assert _accepted(folder, f"compare a.csv {_words(given | change)}"), f"{command}: {message}"
-        else:
-            assert _fits(folder, given | change) or change.keys() == {"--split"}, f"{command}: {message}"
-    return False
-
-
-def _advised(message: str) -> list[dict[str, str]]:
-    """The changes a message offers, each a set of options that go together."""
-    assert "Give --" in message, message
-    advice = message[message.rindex("Give ") + len("Give ") :].split(", or ")
-    return [dict(re.findall(r"(--\w+) ([\w.,]*\w)", each)) for each in advice if "--skip" not in each]
-
-
-def _words(options: dict[str, object]) -> str:
-    return " ".join(f"{name} {value}" for name, value in options.items())
-
-
-def _with_room_for(size: int, folder: Path, command: str) -> Outcome:
-    """A process whose files cannot grow beyond ``size`` bytes."""
-    done = subprocess.run(
-        [*program(), *shlex.split(command)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
-    )
-    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 def _write(path: Path, content: Content) -> None:
