@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 STRENGTHS = (1.0, 10.0)
 """Inverse strengths of the linear models' penalty, chosen on validation."""
-DTW_CELLS = 2_000_000_000
-"""More than this many steps between pairs are not warped: it would take longer than the networks."""
+DTW_CELLS = 50_000_000_000
+"""More than this many steps between pairs are not warped: some three minutes of one core."""
 VALUES = 100_000_000
 """More than this many numbers of the training part are not held at once for a linear model: 0.8 GB."""
 
