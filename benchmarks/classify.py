@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from published import DATA, main, trained
-from unroll.data.idx import read_idx
+from unroll.data.examples.idx import read_idx
 
 UCR = ("ItalyPowerDemand", "GunPoint", "ArrowHead", "BasicMotions", "JapaneseVowels", "OSULeaf", "PLAID", "ACSF1")
 PIXELS = {

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from data.making import entry, write_set
-from unroll.data import known
+from unroll.data.registry import known
 from unroll.kernels import cpu
 
 ALLOWED = "UNROLL_ALLOW_NO_CORE"

@@ -106,7 +106,7 @@ def test_kernels_know_nothing_but_themselves_and_the_foundation() -> None:
         ("kernels/ragged.py", "def late():\n    from unroll import trace", "trace"),
         ("nn/cells/gru.py", "from ...report import page", "report"),
         ("errors.py", "from unroll.kernels import step", "kernels"),
-        ("data/split.py", "import unroll", "unroll itself"),
+        ("data/series/split.py", "import unroll", "unroll itself"),
     ],
 )
 def test_an_import_that_points_up_is_seen(

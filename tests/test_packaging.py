@@ -40,7 +40,7 @@ def test_a_wheel_is_built_with_or_without_a_compiler(compiler: str, tmp_path: Pa
     package = ROOT / "src" / "unroll"
     sources = {str(p.relative_to(ROOT / "src")) for end in ("py", "yaml") for p in package.rglob(f"*.{end}")}
     assert sources <= set(names)
-    assert {"unroll/py.typed", "unroll/data/bundled/co2.csv"} <= set(names)
+    assert {"unroll/py.typed", "unroll/data/registry/bundled/co2.csv"} <= set(names)
     assert not any("native/" in name for name in names)
     assert any("_native" in name for name in names) == (compiler == "works")
     assert wheel.name.endswith("py3-none-any.whl") == (compiler == "fails")

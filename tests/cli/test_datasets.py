@@ -13,8 +13,8 @@ import pytest
 from data.making import entry, write_set
 from realdata import ROOT
 from unroll import api
-from unroll.data.known import datasets
-from unroll.data.registry import locate
+from unroll.data.registry.known import datasets
+from unroll.data.registry.resolve import locate
 from unroll.errors import DataError
 from unroll.tasks import TASKS, prepare
 

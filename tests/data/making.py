@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import yaml
 
-from unroll.data import Frequency, Series, SeriesSet, known, read_table, to_series
+from unroll.data import Frequency, Series, SeriesSet, read_table, to_series
+from unroll.data.registry import known
 from unroll.errors import UnrollError
 
 STEPS = Frequency("step")

@@ -8,8 +8,8 @@ import pytest
 
 from data.making import message
 from unroll.data import extended, read_table, to_series
-from unroll.data.calendar import PARTS, calendar_columns, calendar_values
-from unroll.data.spans import CELLS, LACKING, NOTHING, THERE, Span, drawn
+from unroll.data.series.calendar import PARTS, calendar_columns, calendar_values
+from unroll.data.series.spans import CELLS, LACKING, NOTHING, THERE, Span, drawn
 from unroll.errors import ConfigError, DataError
 
 DAY = dt.date(2024, 2, 25)

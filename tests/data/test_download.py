@@ -13,8 +13,8 @@ from urllib.request import Request
 
 import pytest
 
-from unroll.data import download as module
-from unroll.data.download import Wanted, download
+from unroll.data.registry import download as module
+from unroll.data.registry.download import Wanted, download
 from unroll.errors import DataError, RunError
 
 CONTENT = bytes(range(256)) * 1200
@@ -400,7 +400,7 @@ def test_write_that_fails_half_way_leaves_nothing(get, tmp_path):
     assert files(tmp_path) == []
 
 
-FETCH = "import sys; from pathlib import Path; from unroll.data.download import Wanted, download; " + (
+FETCH = "import sys; from pathlib import Path; from unroll.data.registry.download import Wanted, download; " + (
     "download(Wanted(sys.argv[1], sys.argv[2], int(sys.argv[3])), Path(sys.argv[4]))"
 )
 

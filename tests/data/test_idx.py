@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from realdata import real
-from unroll.data.idx import is_idx, read_idx, read_pixels
+from unroll.data.examples.idx import is_idx, read_idx, read_pixels
 from unroll.errors import DataError
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from unroll.data.ngrams import LONGEST, NGrams
+from unroll.data.examples.ngrams import LONGEST, NGrams
 from unroll.errors import ConfigError, RunError
 
 

@@ -9,9 +9,9 @@ import zipfile
 import pytest
 
 from data.making import entry, write_set
-from unroll.data import unpack
-from unroll.data.known import dataset
-from unroll.data.registry import fetch, locate, resolve, use
+from unroll.data.registry import unpack
+from unroll.data.registry.known import dataset
+from unroll.data.registry.resolve import fetch, locate, resolve, use
 from unroll.errors import ConfigError, DataError
 
 WANTED = {"a.csv": b"a,b\n1,2\n" * 1000, "b.csv": b"x\n" * 5}

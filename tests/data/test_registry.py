@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from unroll.data import copies
-from unroll.data.download import sha256_of
-from unroll.data.known import dataset, datasets
-from unroll.data.registry import fetch, locate, resolve, use
+from unroll.data.registry import copies
+from unroll.data.registry.download import sha256_of
+from unroll.data.registry.known import dataset, datasets
+from unroll.data.registry.resolve import fetch, locate, resolve, use
 from unroll.errors import ConfigError, DataError, RunError
 from unroll.tasks import TASKS
 

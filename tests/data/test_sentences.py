@@ -4,7 +4,7 @@ import pytest
 
 from realdata import real
 from tasks.tagging import conllu, sentences
-from unroll.data.sentences import read_sentences
+from unroll.data.examples.sentences import read_sentences
 from unroll.errors import ConfigError, DataError
 
 GOOD = (

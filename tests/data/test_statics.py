@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.making import message
-from unroll.data.statics import Static, told
+from unroll.data.series.statics import Static, told
 from unroll.errors import DataError
 
 TOWNS = ["Oslo", "Pusan", "Oslo", None, "Bergen"]

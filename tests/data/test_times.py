@@ -7,7 +7,7 @@ import pytest
 
 from data.making import message
 from unroll.data import read_table
-from unroll.data.times import read_times
+from unroll.data.series.times import read_times
 from unroll.errors import DataError
 
 READABLE = [

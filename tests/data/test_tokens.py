@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from unroll.data import UNITS, Vocabulary, usual_unit
-from unroll.data.tokens import jamo, words
+from unroll.data.examples.tokens import jamo, words
 from unroll.errors import ConfigError
 
 TEXTS = ["the cat sat", "The dog, the dog!", "고양이가 앉았다", "a", "", "  ", "שָׁלוֹם עולם", "👨‍👩‍👧 ok"] * 3

@@ -4,7 +4,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from unroll.data.features import written_features
+from unroll.data.examples.features import written_features
 from unroll.tasks import TagData, TagOptions, prepare
 
 STEMS = ("ba", "do", "ki", "lu", "me", "no", "pa", "ra", "su", "te", "vi", "zo")

@@ -9,8 +9,8 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from realdata import real
 from tasks.tagging import inflected, tag_task, written
 from unroll import Tagger
-from unroll.data.features import are_features, ordered_features, parse_features, written_features
-from unroll.data.sentences import read_sentences
+from unroll.data.examples.features import are_features, ordered_features, parse_features, written_features
+from unroll.data.examples.sentences import read_sentences
 from unroll.errors import ConfigError, DataError
 from unroll.models.tag import FeatureHead
 from unroll.tasks import NetworkOptions, TagData, load_run, prepare

@@ -10,7 +10,7 @@ import torch
 from tasks.classifying import reviews, text_task, wave_task, waves
 from tasks.tagging import inflected, sentences, tag_task
 from unroll.data import Ragged, RaggedBatch
-from unroll.data.tokens import SUBWORD, UNITS
+from unroll.data.examples.tokens import SUBWORD, UNITS
 from unroll.models import POOLINGS
 from unroll.models.words import Spelling
 from unroll.tasks import NetworkOptions

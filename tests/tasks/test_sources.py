@@ -7,7 +7,7 @@ import pytest
 
 from data.making import entry, write_set
 from unroll import Classifier, Tagger
-from unroll.data import known
+from unroll.data.registry import known
 from unroll.errors import DataError
 from unroll.tasks import ClassifyData, ClassifyOptions, TagData, TagOptions, prepare
 from unroll.tasks.classify.reading import read_examples

@@ -15,7 +15,7 @@ from unroll.cli.help import Command
 from unroll.cli.output import ProgressLine, columns, print_json, say, say_lines, shown
 
 if TYPE_CHECKING:
-    from unroll.data.registry import Dataset
+    from unroll.data.registry.resolve import Dataset
 
 app = typer.Typer(help="List the known data sets, fetch one, or point to a local copy.", rich_markup_mode=None)
 
@@ -34,7 +34,7 @@ def root(context: typer.Context) -> None:
 @app.command("list", cls=Command)
 def show(name: Asked = None, as_json: o.AsJson = False) -> None:
     """The data sets by task, and which are here; of one, where it comes from and a command that uses it."""
-    from unroll.data.registry import dataset, datasets, locate_all
+    from unroll.data.registry.resolve import dataset, datasets, locate_all
 
     asked = datasets() if name is None else (dataset(name),)
     rows = list(zip(asked, locate_all(asked)))
@@ -49,7 +49,7 @@ def show(name: Asked = None, as_json: o.AsJson = False) -> None:
 @app.command(cls=Command)
 def fetch(name: Name, folder: Folder = None) -> None:
     """Download a data set and check it."""
-    from unroll.data import registry
+    from unroll.data.registry import resolve as registry
 
     with ProgressLine() as line:
         paths = registry.fetch(
@@ -64,7 +64,7 @@ def fetch(name: Name, folder: Folder = None) -> None:
 @app.command(cls=Command)
 def use(path: Place) -> None:
     """Remember where a local copy lies."""
-    from unroll.data import registry
+    from unroll.data.registry import resolve as registry
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from unroll.data import Ranges, Series, SeriesSet, parse_split
-from unroll.data.lengths import SHORTEST_INPUT
+from unroll.data.series.lengths import SHORTEST_INPUT
 from unroll.data.wording import skipped
 from unroll.errors import ConfigError, DataError
 

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from unroll.data.ahead import extended
-from unroll.data.buckets import length_batches, padded_steps
-from unroll.data.build import to_series
-from unroll.data.constant import reject_constant
-from unroll.data.examples import Examples, labelled, read_documents
-from unroll.data.frequency import Frequency, infer_frequency, show_time
-from unroll.data.inputs import Inputs
-from unroll.data.lengths import drop_short, fit_lengths, window_count
-from unroll.data.number_examples import array_examples, read_long_table, read_ts_examples
-from unroll.data.number_examples import carried as carried_sequences
-from unroll.data.prepare import Prepared, prepare
-from unroll.data.ragged import Ragged, RaggedBatch
-from unroll.data.record import Recorded, data_record, restore
-from unroll.data.scale import Scaler
-from unroll.data.season import detect_season
-from unroll.data.series import Series, SeriesSet, carried
-from unroll.data.split import DEFAULT_SPLIT, PARTS, Ranges, Split, parse_split, ranges, ranges_of
-from unroll.data.stratified import stratified
+from unroll.data.examples.buckets import length_batches, padded_steps
+from unroll.data.examples.examples import Examples, labelled, read_documents
+from unroll.data.examples.number_examples import array_examples, read_long_table, read_ts_examples
+from unroll.data.examples.number_examples import carried as carried_sequences
+from unroll.data.examples.ragged import Ragged, RaggedBatch
+from unroll.data.examples.stratified import stratified
+from unroll.data.examples.textrows import TextRows, read_text_rows
+from unroll.data.examples.tokens import UNITS, usual_unit
+from unroll.data.examples.vocabulary import Vocabulary
+from unroll.data.series.ahead import extended
+from unroll.data.series.build import to_series
+from unroll.data.series.constant import reject_constant
+from unroll.data.series.frequency import Frequency, infer_frequency, show_time
+from unroll.data.series.inputs import Inputs
+from unroll.data.series.lengths import drop_short, fit_lengths, window_count
+from unroll.data.series.prepare import Prepared, prepare
+from unroll.data.series.record import Recorded, data_record, restore
+from unroll.data.series.scale import Scaler
+from unroll.data.series.season import detect_season
+from unroll.data.series.series import Series, SeriesSet, carried
+from unroll.data.series.split import DEFAULT_SPLIT, PARTS, Ranges, Split, parse_split, ranges, ranges_of
+from unroll.data.series.windows import Batch, Targets, Windows, history_window, origin_window
 from unroll.data.table import Table, read_table
-from unroll.data.textrows import TextRows, read_text_rows
-from unroll.data.tokens import UNITS, usual_unit
-from unroll.data.vocabulary import Vocabulary
-from unroll.data.windows import Batch, Targets, Windows, history_window, origin_window
 
 __all__ = [
     "DEFAULT_SPLIT",

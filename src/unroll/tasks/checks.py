@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from unroll.data.split import Split, parse_split
+from unroll.data.series.split import Split, parse_split
 from unroll.errors import ConfigError, did_you_mean
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from unroll.data.registry import resolve
+from unroll.data.registry.resolve import resolve
 from unroll.errors import ConfigError, did_you_mean
 
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}

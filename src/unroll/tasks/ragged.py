@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from unroll.data import length_batches
-from unroll.data.split import PARTS
+from unroll.data.series.split import PARTS
 from unroll.errors import LeakageError
 from unroll.tasks.contract import Probe, Task
 from unroll.tasks.kept import keep

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from unroll.data.registry import known_name, resolve
+from unroll.data.registry.resolve import known_name, resolve
 
 _OWN = "parts that the data set "
 _REPEATED = "also in training"

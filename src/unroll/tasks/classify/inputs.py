@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from unroll.data import Examples, Ragged, Vocabulary, carried_sequences, usual_unit
-from unroll.data.ngrams import NGrams
-from unroll.data.vocabulary import UNKNOWN
+from unroll.data.examples.ngrams import NGrams
+from unroll.data.examples.vocabulary import UNKNOWN
 from unroll.errors import DataError, reading_record
 from unroll.tasks.classify.options import ClassifyOptions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from unroll.data.tokens import check_unit
+from unroll.data.examples.tokens import check_unit
 from unroll.errors import ConfigError
 from unroll.models import POOLINGS
 from unroll.options import NETWORK, TRAINING, option

@@ -18,9 +18,9 @@ from unroll.data import (
     read_ts_examples,
     stratified,
 )
-from unroll.data.class_files import class_files, is_class_file, read_class_files
-from unroll.data.idx import is_idx, read_pixels
-from unroll.data.split import PARTS
+from unroll.data.examples.class_files import class_files, is_class_file, read_class_files
+from unroll.data.examples.idx import is_idx, read_pixels
+from unroll.data.series.split import PARTS
 from unroll.data.wording import counted, listed
 from unroll.errors import ConfigError, DataError
 from unroll.tasks.classify.options import ClassifyData, ClassifyOptions

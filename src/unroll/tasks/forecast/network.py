@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from unroll.data.inputs import Inputs
+from unroll.data.series.inputs import Inputs
 from unroll.data.wording import counted
 from unroll.errors import ConfigError
 from unroll.models import DirectForecast, ForecastNetwork, RecursiveForecast, SegmentForecast

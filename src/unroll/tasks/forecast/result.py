@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from unroll.data import show_time
-from unroll.data.statics import told as statics_told
+from unroll.data.series.statics import told as statics_told
 from unroll.data.wording import listed
 from unroll.tasks.contract import Probe
 from unroll.tasks.forecast import intervals

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from unroll.data.sentences import FIELDS, MISC, Sentences
+from unroll.data.examples.sentences import FIELDS, MISC, Sentences
 from unroll.errors import ConfigError, DataError, did_you_mean
 from unroll.tasks.tag.errors import FEATURES
 from unroll.tasks.tag.fitting import fit_tags, numbers_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from unroll.data.features import are_features, parse_features
+from unroll.data.examples.features import are_features, parse_features
 from unroll.tasks.tag.spans import are_spans, spans_of
 
 NOTHING, SPANS, FEATURES = "nothing", "spans", "features"

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unroll.data.features import parse_features, written_features
-from unroll.data.sentences import joined_share
+from unroll.data.examples.features import parse_features, written_features
+from unroll.data.examples.sentences import joined_share
 from unroll.errors import ConfigError, DataError
 from unroll.tasks.tag.errors import FEATURES, marks_of
 from unroll.tasks.tag.sets import FeatureSet, Tags, TagSet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from unroll.data.sentences import FIELDS
+from unroll.data.examples.sentences import FIELDS
 from unroll.errors import ConfigError
 from unroll.options import NETWORK, TRAINING, option
 from unroll.tasks.checks import RandomSplit, check_choice, check_counts, check_share

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from unroll.data import stratified
-from unroll.data.features import ordered_features
-from unroll.data.sentences import Sentences, read_sentences
-from unroll.data.split import PARTS
+from unroll.data.examples.features import ordered_features
+from unroll.data.examples.sentences import Sentences, read_sentences
+from unroll.data.series.split import PARTS
 from unroll.data.wording import counted
 from unroll.errors import DataError
 from unroll.tasks.sources import files_of, given_parts, own_parts, repeated, shown_name

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from unroll.data.sentences import Sentences
+from unroll.data.examples.sentences import Sentences
 from unroll.data.wording import counted
 from unroll.tasks.contract import Probe
 from unroll.tasks.network import in_double

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from unroll.data.features import parse_features, written_features
+from unroll.data.examples.features import parse_features, written_features
 
 
 class Tags(ABC):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unroll.data.features import parse_features
+from unroll.data.examples.features import parse_features
 from unroll.tasks.matrix import confusion
 from unroll.tasks.tag.errors import FEATURES, SPANS
 from unroll.tasks.tag.spans import spans_of

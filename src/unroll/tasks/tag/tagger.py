@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unroll.data.sentences import Sentences
+from unroll.data.examples.sentences import Sentences
 from unroll.data.wording import counted, listed
 from unroll.errors import DataError, reading_record
 from unroll.models.tag import WordTagger

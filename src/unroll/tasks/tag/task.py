@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unroll.data.sentences import Sentences
+from unroll.data.examples.sentences import Sentences
 from unroll.errors import ConfigError
 from unroll.models.tag import FeatureHead, MorphemeHead, SequenceHead, TagHead, WordTagger
 from unroll.models.words import LetterReader, WordBatch, WordEncoder

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unroll.data.textrows import TextRows, read_text_rows
+from unroll.data.examples.textrows import TextRows, read_text_rows
 from unroll.data.wording import counted
 from unroll.errors import DataError
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unroll.data.columns import Columns
-from unroll.data.frequency import show_time
-from unroll.data.series import Series
+from unroll.data.series.columns import Columns
+from unroll.data.series.frequency import show_time
+from unroll.data.series.series import Series
 from unroll.errors import DataError
 
 CELLS = 44

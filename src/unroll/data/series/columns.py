@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from unroll.data.numbers import numeric_columns
+from unroll.data.series.times import looks_like_dates
 from unroll.data.table import Table
-from unroll.data.times import looks_like_dates
 from unroll.data.wording import listed, option
 from unroll.errors import DataError, did_you_mean
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from unroll.data.series import SeriesSet
+from unroll.data.series.series import SeriesSet
 from unroll.data.wording import counted
 from unroll.errors import ConfigError, DataError
 

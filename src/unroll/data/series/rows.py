@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from unroll.data.columns import Columns, counting_column, likely_group
-from unroll.data.frequency import show_time
 from unroll.data.numbers import read_numbers
+from unroll.data.series.columns import Columns, counting_column, likely_group
+from unroll.data.series.frequency import show_time
+from unroll.data.series.times import read_times
 from unroll.data.table import Table
-from unroll.data.times import read_times
 from unroll.data.wording import counted, option
 from unroll.errors import DataError
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from unroll.data.download import alone, cannot_store, elsewhere, holds
-from unroll.data.known import DataFile
-from unroll.data.unpack import gzip_holds
+from unroll.data.registry.download import alone, cannot_store, elsewhere, holds
+from unroll.data.registry.known import DataFile
+from unroll.data.registry.unpack import gzip_holds
 from unroll.errors import ConfigError, RunError
 from unroll.files import write_json
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from unroll.data import copies
-from unroll.data.copies import cache_folder, checked, has_content, named_like, other_content
-from unroll.data.download import LOCAL_COPY, Progress, Wanted, download, elsewhere
-from unroll.data.known import DataFile, Dataset, dataset, datasets, known_name, set_names
-from unroll.data.unpack import extract
+from unroll.data.registry import copies
+from unroll.data.registry.copies import cache_folder, checked, has_content, named_like, other_content
+from unroll.data.registry.download import LOCAL_COPY, Progress, Wanted, download, elsewhere
+from unroll.data.registry.known import DataFile, Dataset, dataset, datasets, known_name, set_names
+from unroll.data.registry.unpack import extract
 from unroll.errors import DataError, RunError, UnrollError, did_you_mean
 from unroll.files import write_bytes
 

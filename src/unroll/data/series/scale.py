@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from unroll.data.calendar import calendar_columns
-from unroll.data.frequency import show_time
-from unroll.data.series import Series, SeriesSet
-from unroll.data.split import Ranges
+from unroll.data.series.calendar import calendar_columns
+from unroll.data.series.frequency import show_time
+from unroll.data.series.series import Series, SeriesSet
+from unroll.data.series.split import Ranges
 from unroll.errors import DataError, LeakageError, did_you_mean
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from unroll.data.known import DataFile
+from unroll.data.registry.known import DataFile
 from unroll.errors import DataError
 from unroll.files import write_atomically
 

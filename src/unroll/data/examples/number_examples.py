@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from unroll.data.examples import Examples
+from unroll.data.examples.examples import Examples
+from unroll.data.examples.tsfile import read_ts
 from unroll.data.numbers import numeric_columns, read_numbers
 from unroll.data.table import Table, file_bytes, read_table, unzipped
 from unroll.data.textfile import plain_utf8
-from unroll.data.tsfile import read_ts
 from unroll.data.wording import listed
 from unroll.errors import ConfigError, DataError, did_you_mean
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from unroll.data.subword import SubwordModel
-from unroll.data.tokens import SUBWORD, UNITS, check_unit
+from unroll.data.examples.subword import SubwordModel
+from unroll.data.examples.tokens import SUBWORD, UNITS, check_unit
 from unroll.errors import ConfigError, RunError
 
 UNKNOWN = 0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unroll.data.features import ordered_features
+from unroll.data.examples.features import ordered_features
 from unroll.data.table import file_bytes, unzipped
 from unroll.data.textfile import plain_utf8
 from unroll.errors import ConfigError, DataError, did_you_mean

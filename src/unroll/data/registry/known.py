@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from unroll.data.split import PARTS
+from unroll.data.series.split import PARTS
 from unroll.errors import ConfigError, did_you_mean
 
 SETS = Path(__file__).parent / "sets"

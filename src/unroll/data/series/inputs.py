@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from unroll.data.ahead import clock
-from unroll.data.scale import Fit, Scaler
-from unroll.data.series import STEP_COLUMN, Series, SeriesSet, carried
-from unroll.data.split import Ranges
-from unroll.data.statics import Static
+from unroll.data.series.ahead import clock
+from unroll.data.series.scale import Fit, Scaler
+from unroll.data.series.series import STEP_COLUMN, Series, SeriesSet, carried
+from unroll.data.series.split import Ranges
+from unroll.data.series.statics import Static
 
 
 @dataclass(frozen=True, eq=False)

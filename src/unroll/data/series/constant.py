@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from unroll.data.series import Series, SeriesSet
-from unroll.data.split import Ranges
+from unroll.data.series.series import Series, SeriesSet
+from unroll.data.series.split import Ranges
 from unroll.data.wording import counted, skipped
 from unroll.errors import DataError
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from unroll.data.split import PARTS
+from unroll.data.series.split import PARTS
 
 
 def stratified(

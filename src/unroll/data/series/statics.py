@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from unroll.data.columns import Columns
-from unroll.data.rows import Piece
+from unroll.data.series.columns import Columns
+from unroll.data.series.rows import Piece
 from unroll.data.table import Table
 from unroll.data.wording import listed
 from unroll.errors import DataError

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from unroll.data.examples import Examples
+from unroll.data.examples.examples import Examples
 from unroll.data.table import file_bytes, unzipped
 from unroll.errors import DataError
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unroll.data.calendar import calendar_columns
-from unroll.data.frequency import Frequency
+from unroll.data.series.calendar import calendar_columns
+from unroll.data.series.frequency import Frequency
 
 STEP_COLUMN = "log step"
 """The channel of irregular times: the logarithm of the time since the row before."""

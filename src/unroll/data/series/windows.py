@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unroll.data.ahead import clock
-from unroll.data.inputs import Inputs
-from unroll.data.lengths import check_lengths, short_error, too_short
-from unroll.data.scale import Scaler
-from unroll.data.series import Series, SeriesSet
-from unroll.data.split import PARTS, Ranges
+from unroll.data.series.ahead import clock
+from unroll.data.series.inputs import Inputs
+from unroll.data.series.lengths import check_lengths, short_error, too_short
+from unroll.data.series.scale import Scaler
+from unroll.data.series.series import Series, SeriesSet
+from unroll.data.series.split import PARTS, Ranges
 from unroll.errors import ConfigError, DataError
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from unroll.data.calendar import calendar_values
-from unroll.data.frequency import Frequency, show_time
-from unroll.data.series import Ahead, Series, SeriesSet
-from unroll.data.spans import Span, drawn
+from unroll.data.series.calendar import calendar_values
+from unroll.data.series.frequency import Frequency, show_time
+from unroll.data.series.series import Ahead, Series, SeriesSet
+from unroll.data.series.spans import Span, drawn
 from unroll.data.wording import counted, listed
 from unroll.errors import ConfigError, DataError
 

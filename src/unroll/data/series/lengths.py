@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from unroll.data.series import Series, SeriesSet
-from unroll.data.split import PARTS, Ranges, Split
-from unroll.data.split import ranges as split_rows
+from unroll.data.series.series import Series, SeriesSet
+from unroll.data.series.split import PARTS, Ranges, Split
+from unroll.data.series.split import ranges as split_rows
 from unroll.data.wording import counted, skipped
 from unroll.errors import ConfigError, DataError
 

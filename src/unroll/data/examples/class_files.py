@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from unroll.data.examples import Examples
+from unroll.data.examples.examples import Examples
 from unroll.data.table import file_bytes, unzipped
 from unroll.data.textfile import plain_utf8
 from unroll.data.wording import counted

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unroll.data.frequency import Frequency
-from unroll.data.inputs import Inputs
-from unroll.data.scale import Scaler, time_to_json
-from unroll.data.series import Series, SeriesSet
-from unroll.data.split import PARTS, Ranges
-from unroll.data.windows import Windows
+from unroll.data.series.frequency import Frequency
+from unroll.data.series.inputs import Inputs
+from unroll.data.series.scale import Scaler, time_to_json
+from unroll.data.series.series import Series, SeriesSet
+from unroll.data.series.split import PARTS, Ranges
+from unroll.data.series.windows import Windows
 from unroll.errors import reading_record
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from unroll.data.frequency import Frequency, grid_steps, grid_times, most_common_step, show_time
-from unroll.data.rows import Piece
-from unroll.data.series import Series
+from unroll.data.series.frequency import Frequency, grid_steps, grid_times, most_common_step, show_time
+from unroll.data.series.rows import Piece
+from unroll.data.series.series import Series
 from unroll.data.table import Table
 from unroll.errors import DataError
 

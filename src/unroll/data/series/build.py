@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from unroll.data.ahead import cut, derive, last_observed
-from unroll.data.calendar import parse_calendar
-from unroll.data.columns import Columns, resolve_columns
-from unroll.data.constant import reject_constant
-from unroll.data.frequency import Frequency, show_time
-from unroll.data.grid import common_frequency, grid_error, on_grid
-from unroll.data.rows import Piece, pieces, read_rows
-from unroll.data.series import Series, SeriesSet
-from unroll.data.spans import check_spans
-from unroll.data.statics import static_values
+from unroll.data.series.ahead import cut, derive, last_observed
+from unroll.data.series.calendar import parse_calendar
+from unroll.data.series.columns import Columns, resolve_columns
+from unroll.data.series.constant import reject_constant
+from unroll.data.series.frequency import Frequency, show_time
+from unroll.data.series.grid import common_frequency, grid_error, on_grid
+from unroll.data.series.rows import Piece, pieces, read_rows
+from unroll.data.series.series import Series, SeriesSet
+from unroll.data.series.spans import check_spans
+from unroll.data.series.statics import static_values
 from unroll.data.table import Table
 from unroll.data.wording import counted, listed, skipped
 from unroll.errors import ConfigError, DataError

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from unroll.data.constant import reject_constant
-from unroll.data.lengths import check_lengths, drop_short, fit_lengths, usual_horizon
-from unroll.data.scale import Scaler
-from unroll.data.season import detect_season
-from unroll.data.series import SeriesSet
-from unroll.data.split import Ranges, Split, ranges_of
-from unroll.data.windows import Windows
+from unroll.data.series.constant import reject_constant
+from unroll.data.series.lengths import check_lengths, drop_short, fit_lengths, usual_horizon
+from unroll.data.series.scale import Scaler
+from unroll.data.series.season import detect_season
+from unroll.data.series.series import SeriesSet
+from unroll.data.series.split import Ranges, Split, ranges_of
+from unroll.data.series.windows import Windows
 from unroll.errors import ConfigError
 
 

@@ -1,0 +1,1 @@
+"""Data sets by name: fetched, found on this machine, checked."""
