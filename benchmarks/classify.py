@@ -22,8 +22,8 @@ from unroll.data.examples.idx import read_idx
 
 UCR = ("ItalyPowerDemand", "GunPoint", "ArrowHead", "BasicMotions", "JapaneseVowels", "OSULeaf", "PLAID", "ACSF1")
 PIXELS = {
-    "cell": "lstm", "hidden": 128, "init": "chrono:784", "split": "0.92,0.07,0.01", "lr": 2e-3, "batch_size": 100,
-    "batch_tokens": 100_000, "epochs": 15, "patience": 15, "schedule": "cosine", "warmup": 0.05,
+    "cell": "lstm", "hidden": 128, "init": "uniform_gate", "split": "0.92,0.07,0.01", "lr": 3e-3, "batch_size": 100,
+    "batch_tokens": 100_000, "epochs": 24, "patience": 24, "schedule": "cosine", "warmup": 0.02,
 }  # fmt: skip
 """LSTM 128 reads the 784 pixels one by one and answers from its last state."""
 SERIES = {
@@ -46,7 +46,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "mnist-permuted": (
         "mnist/train-images-idx3-ubyte.gz",
         "mnist/t10k-images-idx3-ubyte.gz",
-        {**PIXELS, "permute": 92},
+        {**PIXELS, "permute": 92, "dropout": 0.1, "epochs": 18, "patience": 18, "warmup": 0.05},
     ),
     **{name.lower(): (f"ucr-uea/{name}/{name}_TRAIN.ts", f"ucr-uea/{name}/{name}_TEST.ts", SERIES) for name in UCR},
 }  # fmt: skip
