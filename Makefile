@@ -3,18 +3,24 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SOURCES := $(VENV)/.sources
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup compare test lint bench docs sanitize clean
+.PHONY: setup compare test lint bench docs sanitize clean FORCE
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/unroll/native/*)
+$(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/unroll/native/*) $(SOURCES)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet torch
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
+
+# An editable installation knows where each module lies, so one that has moved asks for a new one.
+$(SOURCES): FORCE
+	@mkdir -p $(VENV)
+	@find src -name '*.py' | LC_ALL=C sort | cmp -s - $@ || find src -name '*.py' | LC_ALL=C sort > $@
 
 compare: setup
 	$(BIN)/unroll compare co2 --target co2 --horizon 12 --missing carry --out runs/co2
