@@ -184,3 +184,16 @@ def test_write_report(tmp_path: Path) -> None:
     write_report(result, tmp_path / "run" / "report.html")
     assert (tmp_path / "run" / "report.html").read_text(encoding="utf-8") == render(result)
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_it_says_which_weights_were_kept(keep: str) -> None:
+    result = fake.fake_result()
+    result["repeat"]["config"]["train"] = {"keep": keep}
+    text = render(result)
+    assert ("The weights are those of the last epoch." in text) == (keep == "last")
+    seed = result["candidates"][0]["seeds"][0]
+    kept = seed["epochs" if keep == "last" else "best_epoch"]
+    assert seed["epochs"] != seed["best_epoch"]
+    cells = re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", text.split("GRU 64, seed 0</t")[-1])
+    assert [int(cell) for cell in cells[:3]] == [seed["epochs"], seed["best_epoch"], kept]

@@ -12,6 +12,7 @@ from train.making import SETTINGS, Scripted, Summing, Sums, small_epochs
 from unroll.nn import RNNCell
 from unroll.train import FitSettings, epoch_order, fit, read_history
 from unroll.train import loop as training
+from unroll.train.settings import KEPT
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +80,32 @@ def test_ends_by_patience_or_epochs_with_the_best_weights(valid, patience, epoch
     assert not network.training
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+@pytest.mark.parametrize("valid", [[5, 4, 3, 3, 3], [1, 2, 2, 2], [5, 4, 3]])
+def test_the_last_weights_are_those_after_all_epochs(valid, ema):
+    result, problem, network = scripted(valid, patience=1, keep="last", ema=ema)
+    assert (result.epochs, result.stopped) == (len(valid), "epochs")
+    assert (result.best_epoch, result.best_loss) == (valid.index(min(valid)) + 1, min(valid))
+    assert torch.equal(network.weight, problem.weights[-1])
+    assert not network.training
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_the_last_weights_of_a_training_that_was_interrupted(tmp_path, ema):
+    valid = [3.0, 1.0, 2.0, 2.5, 2.5]
+    with pytest.raises(IndexError):
+        scripted(valid[:3], tmp_path, epochs=5, ema=ema, keep="last")
+    network, problem = linear(), Scripted(valid)
+    problem.weights = [None] * 3
+    settings = FitSettings(epochs=5, patience=1, ema=ema, keep="last")
+    assert fit(network, problem, settings, folder=tmp_path).stopped == "epochs"
+    _, script, expected = scripted(valid, ema=ema, keep="last")
+    assert torch.equal(network.weight, expected.weight)
+    again = linear()
+    fit(again, problem, settings, folder=tmp_path)
+    assert torch.equal(again.weight, script.weights[4])
+
+
 def test_best_weights_from_before_an_interruption_are_kept(tmp_path):
     valid = [3.0, 1.0, 2.0, 2.5, 2.5]
     with pytest.raises(IndexError):
@@ -138,10 +165,11 @@ def test_diverging_at_once_leaves_no_best_epoch(tmp_path):
     assert_strict_json(tmp_path / "metrics.jsonl")
 
 
+@pytest.mark.parametrize("keep", KEPT)
 @pytest.mark.parametrize("bad_after", [1, 2])
-def test_diverging_later_gives_the_best_weights_until_then(tmp_path, bad_after):
+def test_diverging_later_gives_the_best_weights_until_then(tmp_path, bad_after, keep):
     valid = [3.0, 2.0, math.nan, math.nan][-2 - bad_after :]
-    result, problem, network = scripted(valid, tmp_path, bad_after=bad_after)
+    result, problem, network = scripted(valid, tmp_path, bad_after=bad_after, keep=keep)
     assert (result.stopped, result.epochs, result.best_epoch) == ("diverged", bad_after + 1, bad_after)
     assert torch.equal(network.weight, problem.weights[bad_after - 1])
     assert torch.isfinite(network.weight).all()

@@ -54,6 +54,12 @@ def words_of(result: Result) -> Mapping[str, Any]:
     return found
 
 
+def keeps_last(result: Result) -> bool:
+    """Whether networks were scored with the weights of their last epoch, not of the lowest validation loss."""
+    train = ((result.get("repeat") or {}).get("config") or {}).get("train") or {}
+    return bool(train.get("keep") == "last")
+
+
 def examples_of(result: Result, part: str) -> str:
     """``343 test windows``; empty where nothing was counted."""
     data = result["data"]

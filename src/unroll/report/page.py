@@ -149,9 +149,10 @@ def _learning(result: Result) -> str:
 def _runs(result: Result) -> str:
     """How each seed ended and which learning rates were tried."""
     ends = {"early": "validation stopped improving", "epochs": "all epochs done", "budget": "time was up"}
+    kept = "epochs" if facts.keeps_last(result) else "best_epoch"
     seeds = [
-        [f"{e.label}, seed {s['seed']}", s.get("epochs"), s.get("best_epoch"), fmt.seconds(s.get("train_seconds")),
-         ends.get(s.get("stopped"), s.get("stopped"))]
+        [f"{e.label}, seed {s['seed']}", s.get("epochs"), s.get("best_epoch"), s.get(kept),
+         fmt.seconds(s.get("train_seconds")), ends.get(s.get("stopped"), s.get("stopped"))]
         for e in facts.candidates(result) for s in e.raw.get("seeds") or []
     ]  # fmt: skip
     tried = [
@@ -161,7 +162,7 @@ def _runs(result: Result) -> str:
     ]
     parts = []
     if seeds:
-        table = grid(["", "epochs", "best epoch", "trained", "ended because"], seeds)
+        table = grid(["", "epochs", "best epoch", "kept epoch", "trained", "ended because"], seeds)
         parts.append(f"<details><summary>How each seed ended</summary>\n{table}</details>")
     if tried:
         table = grid(["", "learning rate", "validation loss", ""], tried)

@@ -33,7 +33,11 @@ CHECKPOINT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class FitResult:
-    """How it went. ``stopped`` is "early", "epochs", "budget" or "diverged"; the network holds its best weights."""
+    """How it went. ``stopped`` is "early", "epochs", "budget" or "diverged".
+
+    The network holds its best weights, or its last ones where those are to be kept and are numbers; ``best_epoch`` is
+    that of the lowest validation loss in either case.
+    """
 
     epochs: int
     best_epoch: int
@@ -51,7 +55,7 @@ def fit(
     folder: Path | None = None,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> FitResult:
-    """Train ``network`` and leave its best weights in it.
+    """Train ``network`` and leave its best weights in it, or its last ones where the settings keep these.
 
     With ``folder``, writes ``metrics.jsonl`` and ``checkpoints/`` there and continues from them if they
     exist: a run that was killed and started again gives the numbers of one that never was.
@@ -109,8 +113,12 @@ class _Fit:
         self._resume()
         while not self.position["done"]:
             self._epoch()
-        self._restore_best()
         p = self.position
+        if self.settings.keep == "best" or p["done"] == "diverged":
+            self._restore_best()
+        else:
+            self.network.load_state_dict(self.result.state_dict())
+        self.network.eval()
         best = math.inf if p["best_loss"] is None else p["best_loss"]
         return FitResult(p["epoch"], p["best_epoch"], best, p["seconds"], p["done"], self.history.records)
 
@@ -190,7 +198,7 @@ class _Fit:
         p, s = self.position, self.settings
         reasons = {
             "diverged": not finite,
-            "early": p["epoch"] - p["best_epoch"] >= s.patience,
+            "early": s.keep == "best" and p["epoch"] - p["best_epoch"] >= s.patience,
             "epochs": p["epoch"] >= s.epochs,
             "budget": out_of_time,
         }
@@ -224,7 +232,6 @@ class _Fit:
             self.network.load_state_dict(self.best)
         elif self.checkpoints is not None and self.position["best_loss"] is not None:
             load_weights(self.checkpoints / "best.safetensors", self.network)
-        self.network.eval()
 
     def _resume(self) -> None:
         last = self.checkpoints / "last.safetensors" if self.checkpoints else None

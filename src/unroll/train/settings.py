@@ -13,6 +13,7 @@ from unroll.train.schedule import SCHEDULES
 
 HIGHEST_RATE = 10
 PRECISIONS = ("float32", "bfloat16")
+KEPT = ("best", "last")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class FitSettings:
         schedule, warmup, lr_decay: see ``unroll.train.schedule``.
         accumulate: this many batches to one update, so that k batches of b train as one of k b does.
         ema: decay of an average of the weights, which is then what is validated and kept; 0 for none.
+        keep: "best" keeps the weights of the lowest validation loss; "last" trains all epochs and keeps what they end
+            with, for validation parts too small to choose by.
         precision: "bfloat16" computes products of matrices in it; weights, losses and sums stay float32.
     """
 
@@ -59,6 +62,7 @@ class FitSettings:
     )
     accumulate: int = option("Batches to one update.", 1, metavar="N", under=TRAINING)
     ema: float = option("Decay of an average of the weights to use in their place.", 0.0, metavar="D", under=TRAINING)
+    keep: str = option(f"Weights of the {' or the '.join(KEPT)} epoch.", "best", metavar="NAME", under=TRAINING)
     precision: str = option(
         f"Of products of matrices: {' or '.join(PRECISIONS)}.", "float32", metavar="NAME", under=TRAINING
     )
@@ -79,6 +83,7 @@ class FitSettings:
         _check_known(self, "optimizer", tuple(OPTIMIZERS))
         _check_known(self, "schedule", tuple(SCHEDULES))
         _check_known(self, "precision", PRECISIONS)
+        _check_known(self, "keep", KEPT)
         self._check_optimizer()
         self._check_schedule()
         if not 0 <= self.ema < 1:

@@ -73,11 +73,12 @@ def lowest(line: Line) -> tuple[int, float]:
 def caption(result: Result, shown: list[tuple[Entry, dict[int, Line]]]) -> str:
     counted = facts.examples_of(result, "valid")
     sample = f" on {counted}" if counted else ""
+    kept = " The weights are those of the last epoch." if facts.keeps_last(result) else ""
     if all(len(seeds) == 1 for _, seeds in shown):
-        return f"Validation loss{sample}, {facts.seeds_of(result)}. Mark: the lowest point."
+        return f"Validation loss{sample}, {facts.seeds_of(result)}. Mark: the lowest point.{kept}"
     return (
         f"Thin: each of {facts.seeds_of(result)}{sample}. Thick: their median, as far as at least half of them ran. "
-        "Mark: the lowest point of the median."
+        f"Mark: the lowest point of the median.{kept}"
     )
 
 
