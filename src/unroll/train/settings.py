@@ -21,7 +21,7 @@ class FitSettings:
     """How to train.
 
     Attributes:
-        epochs: at most this many.
+        epochs: at most this many; one of fewer than 2,000 examples goes over them again until it has seen as many.
         patience: stop after this many epochs without a better validation loss.
         decay_after: every so many epochs the learning rate falls: those without a better validation loss under
             ``schedule="plateau"``, all of them under "step".
