@@ -43,11 +43,6 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
         },
     ),
     "mnist-sequential": ("mnist/train-images-idx3-ubyte.gz", "mnist/t10k-images-idx3-ubyte.gz", PIXELS),
-    "mnist-sequential-mean": (
-        "mnist/train-images-idx3-ubyte.gz",
-        "mnist/t10k-images-idx3-ubyte.gz",
-        {**PIXELS, "pooling": "mean", "epochs": 12, "patience": 12},
-    ),
     "mnist-permuted": (
         "mnist/train-images-idx3-ubyte.gz",
         "mnist/t10k-images-idx3-ubyte.gz",
