@@ -61,7 +61,7 @@ def apart(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.C
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

@@ -326,7 +326,7 @@ def test_an_interrupt_says_how_to_go_on_and_leaves_a_run_to_continue(folder):
     history = folder / "run" / "metrics.jsonl"
     _wait(lambda: history.exists() and history.read_text().count("\n") >= 2)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert out == ""
     assert err.strip() == "interrupted: the same command continues where this one stopped"
@@ -377,7 +377,7 @@ def _on_terminal(command: list[str], folder: Path) -> tuple[str, str]:
     os.close(theirs)
     shown = _all_of(terminal)
     os.close(terminal)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 0, shown
     return out.decode(), shown
 

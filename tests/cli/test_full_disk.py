@@ -39,7 +39,7 @@ def _with_room_for(size: int, folder: Path, command: str) -> Outcome:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
     )
     return Outcome(done.returncode, done.stdout, done.stderr)

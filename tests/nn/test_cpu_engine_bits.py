@@ -189,7 +189,7 @@ def test_a_forked_child_runs_the_engine_as_its_parent_did(kind: str, monkeypatch
     child = context.Process(target=_in_child, args=(case, answers))
     child.start()
     try:
-        got = [torch.from_numpy(a) for a in answers.get(timeout=60)]
+        got = [torch.from_numpy(a) for a in answers.get(timeout=300)]
     finally:
         child.join(10)
         child.kill()

@@ -132,7 +132,7 @@ def test_none_exits_inside_the_group():
         subprocess.Popen([sys.executable, "-c", LEAVING], env=os.environ | variables, stdout=subprocess.PIPE, text=True)
         for variables in launch_variables(2)
     ]
-    assert [process.communicate(timeout=180)[0].split() for process in processes] == [["told", "False"]] * 2
+    assert [process.communicate(timeout=600)[0].split() for process in processes] == [["told", "False"]] * 2
     assert [process.returncode for process in processes] == [0, 0]
 
 
@@ -140,7 +140,7 @@ def launched(*arguments):
     command = [str(Path(sys.executable).with_name("unroll")), *map(str, arguments)]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     launcher += ["--master-port", str(free_port()), "--no-python", *command]
-    return subprocess.run(launcher, capture_output=True, text=True, timeout=180)
+    return subprocess.run(launcher, capture_output=True, text=True, timeout=600)
 
 
 def test_torchrun_of_the_command_trains_one_network(tmp_path, rows):
