@@ -80,8 +80,8 @@ def _check_read(decode: str, sizes: Sizes) -> None:
             f"--decode recursive where {counted(sizes.unknown, 'number')} of a row are neither forecast nor known in "
             "advance",
             expected="all that is read of a step to be there when the next one is forecast",
-            fix="Give --decode direct, or neither --feature nor --times irregular, nor --missing mask where targets "
-            "have holes",
+            fix="Give --decode direct, or none of --feature, --times irregular and --since, and --missing carry where "
+            "targets have holes",
         )
 
 
